@@ -1,0 +1,3 @@
+//! Microsoft's APIs for Defender for Endpoint.
+
+pub mod limits;

@@ -1,0 +1,208 @@
+//! The configuration: the official collector's layout, read with the place of every value.
+//!
+//! Loading names every problem at once. It reads the configuration file and the files it names, nothing else: no network.
+
+pub mod outputs;
+mod secret;
+
+pub use outputs::OutputConfig;
+pub use secret::Secret;
+
+use crate::service::ServiceDef;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// A configuration without errors.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// Settings of the whole process.
+    pub globals: Globals,
+    /// Where events go.
+    pub outputs: Vec<OutputEntry>,
+    /// Tenants.
+    pub inputs: Vec<Input>,
+}
+
+/// Settings of the whole process.
+#[derive(Debug, Clone)]
+pub struct Globals {
+    /// The collector's name, in the official spelling rules.
+    pub name: Option<String>,
+    /// Official `debug`: more log.
+    pub debug: bool,
+    /// Where state lies.
+    pub persistence: Persistence,
+    /// Bound of the outbox. Unit: octets on disk. Default 4 GiB.
+    pub outbox_max_bytes: u64,
+}
+
+/// Where state lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Persistence {
+    /// An embedded database in this folder.
+    Filesystem {
+        /// The folder, as written: relative to the working directory.
+        directory: PathBuf,
+    },
+    /// Nowhere: everything is forgotten at the end.
+    Memory,
+}
+
+/// One output with its name.
+#[derive(Debug, Clone)]
+pub struct OutputEntry {
+    /// Its key under `outputs`.
+    pub name: String,
+    /// Where it begins when the store meets it for the first time.
+    pub from: From,
+    /// What it is.
+    pub output: OutputConfig,
+}
+
+/// Where a new output begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// Behind what is stored then.
+    Now,
+    /// At the oldest frame still stored.
+    Oldest,
+    /// Where the output of this name stood.
+    Output(String),
+}
+
+/// One tenant: an entry under `inputs`.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Its key under `inputs`.
+    pub name: String,
+    /// Its `id`, to which state belongs.
+    pub id: String,
+    /// Adds `@devo_environment` to every event.
+    pub environment: Option<String>,
+    /// Who we are.
+    pub credentials: Credentials,
+    /// Where the tenant's APIs are.
+    pub endpoints: Endpoints,
+    /// Further roots of trust, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Proxy for API and token calls, with its credentials.
+    pub proxy: Option<Secret>,
+    /// Part of Microsoft's quota that we may use, 0 to 1. Default 0.8.
+    pub quota_share: f64,
+    /// Further limits on API calls of this input.
+    pub limits: Vec<CallLimit>,
+    /// Names of the outputs that get its events; all of them where the configuration names none.
+    pub outputs: Vec<String>,
+    /// Services to pull.
+    pub services: Vec<ServiceConfig>,
+}
+
+/// Who we are.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// Entra tenant: GUID or domain.
+    pub tenant_id: String,
+    /// Application (client) id.
+    pub client_id: String,
+    /// How the application proves itself.
+    pub proof: Proof,
+}
+
+/// How the application proves itself.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// `client_secret`.
+    Secret(Secret),
+    /// `client_secret_file`: read at each token request, so that a rotated secret is used.
+    SecretFile(PathBuf),
+}
+
+/// Where the tenant's APIs are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Base of the Defender API.
+    pub api: Url,
+    /// Token endpoint, in full (authority + tenant + path, or as overridden).
+    pub token: Url,
+    /// Scope asked for.
+    pub scope: String,
+}
+
+/// At most `calls` in any `period`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallLimit {
+    /// The window.
+    pub period: Duration,
+    /// Calls in it.
+    pub calls: u64,
+}
+
+/// One service of one tenant.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// The source.
+    pub def: &'static ServiceDef,
+    /// Time between two pulls.
+    pub period: Duration,
+    /// Pulls start at multiples of the period (`use_time_slots_for_retrievals`).
+    pub time_slots: bool,
+    /// Where the first pull starts. Unit: milliseconds since 1970, UTC.
+    pub historical_ms: Option<i64>,
+    /// Re-read before the checkpoint, for updates that become visible late. Default 10 min.
+    pub overlap: Duration,
+    /// A wider re-read now and then. Default: every 1 h, back 24 h.
+    pub sweep: Sweep,
+    /// What is flattened.
+    pub flatten: FlattenConfig,
+    /// Devo tag.
+    pub tag: String,
+    /// ANDed, in brackets, into the OData filter.
+    pub filter: Option<String>,
+    /// Values replaced before anything is stored.
+    pub obfuscation: Vec<Obfuscation>,
+    /// Further limits on this service's calls.
+    pub limits: Vec<CallLimit>,
+}
+
+/// A wider re-read: each `every`, reaching `back + every`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sweep {
+    /// How often.
+    pub every: Duration,
+    /// How late an update may become visible and still be found.
+    pub back: Duration,
+}
+
+/// Which names a flattening applies to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// These names.
+    Named(Vec<String>),
+    /// `"*"`: all.
+    All,
+}
+
+/// What is flattened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlattenConfig {
+    /// `false`: nothing is renamed, nothing exploded.
+    pub enabled: bool,
+    /// Objects whose members are joined to their name.
+    pub objects: Selection,
+    /// Arrays that give one event for each element.
+    pub arrays: Selection,
+    /// More events than this from one record: it leaves as one event. Default 10,000.
+    pub max_events_per_record: u64,
+}
+
+/// One rule of `obfuscation_data`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obfuscation {
+    /// Path in the record as the API gave it, through arrays to each element.
+    pub path: Vec<String>,
+    /// JSON text that takes the value's place.
+    pub value: String,
+}

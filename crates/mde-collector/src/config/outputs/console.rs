@@ -1,0 +1,5 @@
+//! Standard output.
+
+/// One event JSON a line on standard output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Console {}

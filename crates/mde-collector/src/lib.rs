@@ -1,0 +1,9 @@
+//! The collector: config → client → pull → flatten → outbox → output.
+//!
+//! See `ARCHITECTURE.md` for the rooms and what each may use.
+
+pub mod config;
+pub mod output;
+pub mod record;
+pub mod service;
+pub mod store;

@@ -1,0 +1,88 @@
+//! Outputs: where stored frames go, each with the strongest sign of arrival that its channel offers.
+//!
+//! An output never opens the store. It is handed frames, says how far they were written and how far the far side has
+//! taken them; `pipeline::ship` keeps the positions. What is not confirmed when a connection ends is handed again.
+
+use crate::record::{ErrorClass, StoredFrame};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// A place in everything that was handed to this output since it was made. Grows with each frame. Unit: octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+pub struct Offset(pub u64);
+
+/// How a frame was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// Where it ends.
+    pub end: Offset,
+    /// Events of it that the receiver refuses for good.
+    pub refused: Vec<Refused>,
+}
+
+/// An event that will never be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Line of the frame, 0-based.
+    pub line: u32,
+    /// Why, in words for an operator.
+    pub reason: String,
+}
+
+/// How far the far side has taken what was written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Confirmed {
+    /// Everything up to here.
+    pub through: Offset,
+    /// What the output wants to find again after a restart at exactly this offset; kept with the positions.
+    pub memory: Option<String>,
+}
+
+/// Delivers frames. May be given again what it was given before; must tolerate it.
+///
+/// Writing and confirming are two things: a stream channel confirms late, and writing goes on meanwhile.
+/// Frames of one stream come in order; frames of several streams are mixed.
+///
+/// After any `Err` the caller forgets what was not confirmed, calls [`Output::reset`] and hands it again. Methods are
+/// called one at a time, and a call that was cancelled counts as an error.
+#[async_trait]
+pub trait Output: Send {
+    /// What must be stored before this frame may be written (a file's name and present length, so that a kill in the
+    /// middle of the write can be undone). `None`: nothing.
+    fn announce(&mut self, frame: &StoredFrame) -> Result<Option<String>, OutputError> {
+        let _ = frame;
+        Ok(None)
+    }
+
+    /// Hands the frame to the channel; waits while the channel is full.
+    async fn write(&mut self, frame: &StoredFrame) -> Result<Written, OutputError>;
+
+    /// How far the far side has taken what was written, by the strongest sign that this channel has. Returns soon; does
+    /// not wait for the far side. Also notices that a connection has ended.
+    async fn confirmed(&mut self) -> Result<Confirmed, OutputError>;
+
+    /// Proves that credentials and network work, without delivering anything.
+    async fn check(&mut self) -> Result<(), OutputError>;
+
+    /// Ends the connection so that the last octets are confirmed, within the time given.
+    async fn close(&mut self, within: Duration) -> Result<Confirmed, OutputError>;
+
+    /// Drops connections and everything unconfirmed; the next write starts anew.
+    async fn reset(&mut self);
+}
+
+/// Why an output could not take or confirm.
+#[derive(Debug, thiserror::Error)]
+#[error("{action}")]
+pub struct OutputError {
+    /// What happens next.
+    pub class: ErrorClass,
+    /// Lower-case fragment after "failed to".
+    pub action: String,
+    /// What the system said.
+    #[source]
+    pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+#[cfg(test)]
+mod conformance;

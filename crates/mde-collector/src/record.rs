@@ -1,0 +1,122 @@
+//! The words that every room shares: streams, versions, frames, positions, classes of error.
+//!
+//! Nothing here does I/O, reads a clock or knows a vendor's field name.
+
+mod identity;
+mod json;
+
+pub use identity::{EventId, Identity, VersionKey};
+pub use json::{JsonError, RawObject};
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The unit of scheduling, leasing, checkpoint, metrics and status row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamKey {
+    /// The `id` of the input (not its name): state belongs to it.
+    pub tenant: String,
+    /// Canonical service name.
+    pub service: String,
+    /// Name of the hunting query, for services that have several streams.
+    pub query: Option<String>,
+}
+
+impl fmt::Display for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.tenant, self.service)?;
+        match &self.query {
+            Some(query) => write!(f, "/{query}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What all events of one batch have in common; an output makes its headers and file names from it.
+/// It is kept with the batch, so a changed configuration never rewrites what is already stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchHead {
+    /// Name of the input (the key under `inputs`), for `{tenant}` in paths.
+    pub input: String,
+    /// Canonical service name, for `{service}` in paths.
+    pub service: String,
+    /// Devo tag.
+    pub tag: String,
+    /// Start of the pull. Unit: milliseconds since 1970, UTC.
+    pub pulled_ms: i64,
+}
+
+/// How far an output has come in one stream: the last frame that it has passed.
+///
+/// Batches are numbered per stream from 1 without gaps; frames within a batch from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Position {
+    /// Number of the batch within its stream.
+    pub batch: u64,
+    /// Number of the frame within its batch.
+    pub frame: u32,
+}
+
+impl Position {
+    /// Before everything.
+    pub const START: Self = Self { batch: 0, frame: u32::MAX };
+
+    /// Behind the whole of a batch.
+    #[must_use]
+    pub const fn after_batch(batch: u64) -> Self {
+        Self { batch, frame: u32::MAX }
+    }
+}
+
+/// A run of events on its way into the store: one compact JSON object a line, each line ended by LF.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Frame {
+    /// Number of lines in `body`.
+    pub events: u32,
+    /// The lines.
+    pub body: Vec<u8>,
+}
+
+/// A frame as an output gets it: visible, checked, decompressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFrame {
+    /// Where it stands in its stream.
+    pub position: Position,
+    /// What its batch has in common.
+    pub head: Arc<BatchHead>,
+    /// Number of lines in `body`.
+    pub events: u32,
+    /// One compact JSON object a line, each line ended by LF.
+    pub body: Vec<u8>,
+}
+
+/// A stored version: what names it, and the time by which it is forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredKey {
+    /// Names the version.
+    pub key: VersionKey,
+    /// The version's own time. Unit: milliseconds since 1970, UTC.
+    pub time_ms: i64,
+}
+
+/// The one question that every error answers: what happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// It will pass: try again with back-off.
+    Transient,
+    /// The other side asked us to wait.
+    Throttled {
+        /// How long; `None` where it did not say.
+        after: Option<Duration>,
+    },
+    /// Credentials or a role: a person must act, the rest goes on.
+    Denied,
+    /// This request or record will never be taken.
+    Refused,
+    /// The program cannot go on.
+    Fatal,
+}
+
+#[cfg(test)]
+mod tests;

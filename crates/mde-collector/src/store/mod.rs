@@ -1,0 +1,268 @@
+//! The store: outbox, version keys and checkpoints in one place, so that one transaction can cover them all.
+//!
+//! It keeps bytes, names and positions; it knows no vendor, no wire format and no configuration.
+//!
+//! What every store promises (and `conformance` proves):
+//!
+//! 1. **Nothing is seen before it is whole.** Frames are appended under a batch that no reader sees. One transaction
+//!    makes the batch visible, stores its version keys and moves the checkpoint, or does none of it.
+//! 2. **A stale holder changes nothing.** Every commit names a lease; a commit whose fence is not the newest is refused.
+//! 3. **A version is stored once per epoch.** A batch that brings a key its stream already has is refused.
+//! 4. **Numbers have no gaps that fill up later.** A batch gets its number in the transaction that shows it, so a reader
+//!    that has passed number n never misses a batch below n. Numbers go on across epochs.
+//! 5. **A checkpoint moves forward only**, within its epoch, unless the commit says that the clocks demand otherwise.
+//! 6. **What a dead writer left invisible** is removed when the store is opened, and never delivered.
+
+pub mod sqlite;
+
+use crate::record::{BatchHead, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// The right to work on one thing (a stream, an output) until it is lost, released or outlived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// What is leased, for example `stream acme/alerts` or `output devo_1`.
+    pub name: String,
+    /// Who holds it: the node's own name, drawn anew at each start.
+    pub owner: String,
+    /// Grows by one each time the lease changes hands; the larger one is right.
+    pub fence: u64,
+}
+
+/// An invisible batch that its writer is filling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BatchId(pub i64);
+
+/// A stream as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamState {
+    /// Grows when the stream is started again.
+    pub epoch: u64,
+    /// Everything before it has been read. Unit: milliseconds since 1970, UTC. `None` before the first commit.
+    pub checkpoint_ms: Option<i64>,
+    /// What the pull machine wants to find again, in its own words; empty at first.
+    pub memory: String,
+    /// Number of the newest visible batch, 0 when there is none.
+    pub last_batch: u64,
+}
+
+/// What a commit does to a stream besides showing its batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// New checkpoint. `None` leaves it where it is.
+    pub checkpoint_ms: Option<i64>,
+    /// The one exception to "forward": the clocks say that the checkpoint was ahead of time.
+    pub backwards: bool,
+    /// The pull machine's new memory. `None` leaves the old one.
+    pub memory: Option<String>,
+    /// Keys whose time is before this are forgotten. Unit: milliseconds since 1970, UTC.
+    pub forget_before_ms: Option<i64>,
+}
+
+/// One commit: a batch becomes visible (if there is one), its keys are stored, progress is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// The epoch in which the rows were read; a commit of an older epoch is refused.
+    pub epoch: u64,
+    /// The batch to show, with what its writer counted. `None`: progress only.
+    pub batch: Option<BatchCount>,
+    /// Versions that this batch covers.
+    pub keys: Vec<StoredKey>,
+    /// What else changes.
+    pub progress: Progress,
+}
+
+/// The writer's own count of what it appended; a batch that holds something else is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchCount {
+    /// The batch.
+    pub id: BatchId,
+    /// Frames appended.
+    pub frames: u32,
+    /// Events in them.
+    pub events: u64,
+    /// Octets of their bodies, before compression.
+    pub bytes: u64,
+}
+
+/// Where an output that the store has not met before begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartAt {
+    /// Behind what is stored now.
+    Now,
+    /// At the oldest frame still stored.
+    Oldest,
+    /// Where the output of this name stands (a renaming).
+    Output(String),
+}
+
+/// An output's place in one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// The stream.
+    pub stream: StreamKey,
+    /// The last frame confirmed.
+    pub position: Position,
+}
+
+/// What waits for one output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Events not confirmed yet.
+    pub events: u64,
+    /// Octets that they occupy on disk.
+    pub bytes: u64,
+    /// When the oldest of them was stored. Unit: milliseconds since 1970, UTC.
+    pub oldest_ms: Option<i64>,
+}
+
+/// Frames on their way from the pull half to the ship half.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Begins a batch that nobody sees.
+    async fn begin(&self, lease: &Lease, stream: &StreamKey, head: &BatchHead) -> Result<BatchId, StoreError>;
+
+    /// Adds a frame to an invisible batch; durable, and still invisible, when it returns.
+    async fn append(&self, batch: BatchId, frame: &Frame) -> Result<(), StoreError>;
+
+    /// Shows the batch, stores its keys and makes progress, in one transaction. Returns the batch's number within its
+    /// stream, or `None` when there was no batch.
+    async fn commit(&self, lease: &Lease, stream: &StreamKey, commit: &Commit) -> Result<Option<u64>, StoreError>;
+
+    /// Throws an invisible batch away.
+    async fn discard(&self, batch: BatchId) -> Result<(), StoreError>;
+
+    /// Visible frames of a stream behind a position, oldest first: at least one if there is any, then as many as fit
+    /// into `max_bytes` of uncompressed bodies.
+    async fn read(&self, stream: &StreamKey, after: Position, max_bytes: usize)
+    -> Result<Vec<StoredFrame>, StoreError>;
+
+    /// Makes an output known for a stream and says where it stands.
+    async fn attach(&self, output: &str, stream: &StreamKey, start: &StartAt) -> Result<Attached, StoreError>;
+
+    /// Positions move forward, and the output's own memory is kept with them, in one transaction.
+    async fn advance(
+        &self,
+        lease: &Lease,
+        output: &str,
+        positions: &[(StreamKey, Position)],
+        memory: Option<&str>,
+    ) -> Result<(), StoreError>;
+
+    /// The memory that the output committed last (a file's name and length, for example).
+    async fn output_memory(&self, output: &str) -> Result<Option<String>, StoreError>;
+
+    /// What waits for an output, over all its streams.
+    async fn depth(&self, output: &str) -> Result<Depth, StoreError>;
+
+    /// Octets of frames on disk, visible or not.
+    async fn bytes(&self) -> Result<u64, StoreError>;
+
+    /// Removes frames that all of these outputs have passed, in small transactions. Returns the octets freed.
+    async fn collect(&self, outputs: &[String]) -> Result<u64, StoreError>;
+}
+
+/// Checkpoints and version keys.
+#[async_trait]
+pub trait Checkpoints: Send + Sync {
+    /// The stream's state; the stream is made on first use, in epoch 1.
+    async fn stream(&self, stream: &StreamKey) -> Result<StreamState, StoreError>;
+
+    /// All streams that the store has ever met.
+    async fn streams(&self) -> Result<Vec<(StreamKey, StreamState)>, StoreError>;
+
+    /// Which of these versions the stream has already stored in its present epoch; same order as `keys`.
+    async fn known(&self, stream: &StreamKey, keys: &[VersionKey]) -> Result<Vec<bool>, StoreError>;
+
+    /// Starts the stream again: checkpoint and keys go, stored events stay, numbers go on. Returns the new state.
+    async fn start_again(&self, lease: &Lease, stream: &StreamKey, memory: &str) -> Result<StreamState, StoreError>;
+}
+
+/// Leases with fencing numbers.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Takes or renews the lease. `None` while somebody else holds it.
+    async fn acquire(&self, name: &str, owner: &str, term: Duration) -> Result<Option<Lease>, StoreError>;
+
+    /// Gives the lease back at once.
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
+}
+
+/// Everything a store can do. A room is handed only the part that it needs.
+#[async_trait]
+pub trait Store: Outbox + Checkpoints + Leases {
+    /// Writes everything down and closes the files; the next start knows that the end was clean.
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// What the store refuses or cannot do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process works on it.
+    #[error("lock {path}: another process is using this state folder")]
+    Locked {
+        /// The lock file.
+        path: String,
+    },
+    /// The files are ours but damaged.
+    #[error("open {path}: the state is damaged ({what})")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What was found.
+        what: String,
+    },
+    /// A file of our name that somebody else wrote.
+    #[error("open {path}: this is not a state file of mde-collector ({what})")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What was found.
+        what: String,
+    },
+    /// Written by a newer version.
+    #[error("open {path}: the state has format {found}, this version reads up to {known}")]
+    Newer {
+        /// The file.
+        path: String,
+        /// Format found.
+        found: i64,
+        /// Newest format known.
+        known: i64,
+    },
+    /// The lease is somebody else's by now.
+    #[error("commit under lease {name:?} with fence {fence}: it has been given to somebody else")]
+    LeaseLost {
+        /// The lease.
+        name: String,
+        /// The stale fence.
+        fence: u64,
+    },
+    /// The stream has been started again meanwhile.
+    #[error("commit in epoch {epoch} of {stream}: the stream has been started again")]
+    EpochOver {
+        /// The stream.
+        stream: String,
+        /// The stale epoch.
+        epoch: u64,
+    },
+    /// A rule of this module would be broken: a bug on our side, and nothing was changed.
+    #[error("commit to {stream}: {what}")]
+    Broken {
+        /// The stream.
+        stream: String,
+        /// Which rule.
+        what: String,
+    },
+    /// The disk is full or cannot be written.
+    #[error("write to the state folder: {0}")]
+    Disk(String),
+    /// Anything else the database says.
+    #[error("use the state database")]
+    Database(#[source] sqlx::Error),
+}
+
+#[cfg(test)]
+mod conformance;
