@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod output;
+pub mod pull;
 pub mod record;
 pub mod service;
 pub mod store;
