@@ -4,9 +4,11 @@
 
 mod identity;
 mod json;
+mod scan;
 
 pub use identity::{EventId, Identity, VersionKey};
-pub use json::{JsonError, RawObject};
+pub use json::{JsonError, RawObject, unquoted};
+pub use scan::{Cursor, compact};
 
 use std::fmt;
 use std::sync::Arc;
