@@ -2,6 +2,8 @@
 //!
 //! Nothing here does I/O, reads a clock or knows a vendor's field name.
 
+#[cfg(test)]
+pub(crate) mod documents;
 mod identity;
 mod json;
 mod scan;

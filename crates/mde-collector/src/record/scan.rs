@@ -199,7 +199,8 @@ mod tests {
 
     #[test]
     fn odd_text_ends_the_walk_without_panic() {
-        for text in ["", "{", "[", "\"", "\"\\", "{\"a\"", "{\"a\":", "[1", "}", "]", "{x:1}", "[}}", "[é", "{\"a\"é"] {
+        for text in ["", "{", "[", "\"", "\"\\", "{\"a\"", "{\"a\":", "[1", "}", "]", "{x:1}", "[}}", "[é", "{\"a\"é"]
+        {
             let mut object = Cursor::new(text);
             object.open();
             while object.key().is_some() {
