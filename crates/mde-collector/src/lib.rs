@@ -3,6 +3,8 @@
 //! See `ARCHITECTURE.md` for the rooms and what each may use.
 
 pub mod config;
+pub mod flatten;
+pub mod obfuscate;
 pub mod output;
 pub mod pull;
 pub mod record;

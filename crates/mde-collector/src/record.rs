@@ -2,11 +2,15 @@
 //!
 //! Nothing here does I/O, reads a clock or knows a vendor's field name.
 
+#[cfg(test)]
+pub(crate) mod documents;
 mod identity;
 mod json;
+mod scan;
 
 pub use identity::{EventId, Identity, VersionKey};
-pub use json::{JsonError, RawObject};
+pub use json::{JsonError, RawObject, unquoted};
+pub use scan::{Cursor, compact};
 
 use std::fmt;
 use std::sync::Arc;
