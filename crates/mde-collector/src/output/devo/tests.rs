@@ -482,3 +482,57 @@ async fn keys_are_read_in_all_three_forms_and_at_each_connect() {
     assert_eq!(error.class, ErrorClass::Denied);
     assert!(format!("{error:?}").contains("client.key"), "{error:?}");
 }
+
+/// Events a second and processor time of the sending half, in 512 KiB frames of 1.1 KB events. Run by hand:
+/// `cargo test --release -p mde-collector --lib -- --ignored --nocapture throughput`.
+#[test]
+#[ignore = "a measurement, not a claim"]
+fn throughput() {
+    const FRAMES: u64 = 2_000;
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    for tls in [false, true] {
+        let (found, ready) = std::sync::mpsc::channel();
+        let (done, over) = tokio::sync::oneshot::channel::<()>();
+        let receiver = std::thread::spawn(move || {
+            runtime().block_on(async {
+                let subject = StreamSubject::with(tls, Some(Duration::from_secs(5)), [Plan::Discard]).await;
+                found.send(subject.config.clone()).expect("awaited");
+                over.await.expect("told");
+            });
+        });
+        let config = ready.recv().expect("a receiver");
+        let frame = &frames(1, 1, 470, 1_080)[0];
+        runtime().block_on(async {
+            let mut output = Devo::new(config);
+            output.write(frame).await.expect("written");
+            let (wall, before) = (Instant::now(), processor_time());
+            for number in 0..FRAMES {
+                output.write(frame).await.expect("written");
+                if number % 8 == 0 {
+                    output.confirmed().await.expect("sound");
+                }
+            }
+            let end = output.close(PATIENCE).await.expect("closed").through;
+            let (wall, used) = (wall.elapsed().as_secs_f64(), (processor_time() - before).as_secs_f64());
+            assert_eq!(end, output.handed);
+            let events = (FRAMES * u64::from(frame.events)) as f64;
+            println!(
+                "tls {tls}: {:.0} events/s, {:.0} events per second of processor time, {:.0} MB/s",
+                events / wall,
+                events / used,
+                end.0 as f64 / wall / 1e6
+            );
+        });
+        done.send(()).expect("awaited");
+        receiver.join().expect("sound");
+    }
+}
+
+/// Processor time of this thread, user and system.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes one `timespec` to the address given.
+    let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(done, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
