@@ -6,10 +6,11 @@
 pub(super) mod certificates;
 pub(super) mod receiver;
 pub(super) mod ship;
-mod subjects;
+pub(super) mod subjects;
 
 use super::Output;
 use crate::output::Offset;
+use async_trait::async_trait;
 use futures_util::FutureExt;
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -22,9 +23,15 @@ use subjects::{ConsoleSubject, FileSubject, StreamSubject};
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An output under test and its far side.
+#[async_trait]
 pub(super) trait Subject: Sync {
     /// Makes the output, as after a start.
     fn build(&self, memory: Option<&str>) -> Box<dyn Output>;
+
+    /// Drops the output as a kill does: whatever it has begun is over, one way or the other.
+    async fn kill(&self, output: Box<dyn Output>) {
+        drop(output);
+    }
 
     /// Whole events at the far side: connections in order of arrival, each in its own order.
     fn received(&self) -> Vec<Event>;
@@ -145,7 +152,7 @@ async fn a_kill_at_any_time_loses_nothing(subject: &impl Subject) {
         if random.random_bool(0.3) {
             let _ = shipper.write_next(&mut *output).now_or_never();
         }
-        drop(output);
+        subject.kill(output).await;
         shipper.restart();
     }
     let mut output = subject.build(shipper.memory.as_deref());

@@ -28,6 +28,8 @@ pub(crate) enum Plan {
     EndFirst,
     /// Talks all the time while it reads.
     Talk,
+    /// Reads to the end and keeps nothing.
+    Discard,
 }
 
 /// A listening receiver. Dropped, it is gone with all its connections.
@@ -36,7 +38,16 @@ pub(crate) struct Receiver {
     shared: Arc<Shared>,
     listening: AbortHandle,
     reading: watch::Sender<bool>,
-    hang_up: watch::Sender<()>,
+    hang_up: watch::Sender<Farewell>,
+}
+
+/// How the receiver lets go of what it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    /// Politely, when everything that has come is read.
+    End,
+    /// By a reset, read or not.
+    Reset,
 }
 
 #[derive(Default)]
@@ -52,8 +63,12 @@ pub(crate) struct Taken {
     pub octets: Vec<u8>,
     /// The sender's end was read.
     pub ended: bool,
+    /// [`Plan::EndFirst`] has ended its own side.
+    pub said_end: bool,
     /// The receiver has let go of it.
     pub over: bool,
+    /// [`Plan::Stall`] has begun.
+    pub standing: bool,
     /// Octets that the kernel held at the last look of [`Plan::Stall`].
     pub held: u64,
 }
@@ -85,7 +100,7 @@ impl Receiver {
         let port = listener.local_addr().expect("address").port();
         let shared = Arc::new(Shared { plans: Mutex::new(plans.into_iter().collect()), ..Shared::default() });
         let (reading, may_read) = watch::channel(false);
-        let (hang_up, told) = watch::channel(());
+        let (hang_up, told) = watch::channel(Farewell::End);
         let accepting = accept(listener, tls.map(TlsAcceptor::from), Arc::clone(&shared), may_read, told);
         Self { port, shared, listening: tokio::spawn(accepting).abort_handle(), reading, hang_up }
     }
@@ -93,6 +108,11 @@ impl Receiver {
     /// What came, connection by connection.
     pub fn connections(&self) -> Vec<Taken> {
         locked(&self.shared.connections).clone()
+    }
+
+    /// What the kernel held of the first connection at the last look of [`Plan::Stall`].
+    pub fn held(&self) -> u64 {
+        locked(&self.shared.connections).first().map_or(0, |taken| taken.held)
     }
 
     /// Whole events, connections in order of arrival.
@@ -112,7 +132,12 @@ impl Receiver {
 
     /// Every connection is closed politely; everything that has come before is read.
     pub fn hang_up(&self) {
-        self.hang_up.send_replace(());
+        self.hang_up.send_replace(Farewell::End);
+    }
+
+    /// Every connection is reset, whatever has been read.
+    pub fn reset_all(&self) {
+        self.hang_up.send_replace(Farewell::Reset);
     }
 }
 
@@ -125,7 +150,7 @@ async fn accept(
     tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     may_read: watch::Receiver<bool>,
-    told: watch::Receiver<()>,
+    told: watch::Receiver<Farewell>,
 ) {
     let mut serving = JoinSet::new();
     while let Ok((tcp, _)) = listener.accept().await {
@@ -153,7 +178,7 @@ struct Serving<'a> {
     number: usize,
     plan: Plan,
     may_read: watch::Receiver<bool>,
-    told: watch::Receiver<()>,
+    told: watch::Receiver<Farewell>,
 }
 
 impl Serving<'_> {
@@ -178,13 +203,15 @@ impl Serving<'_> {
     ) -> io::Result<()> {
         if self.plan == Plan::EndFirst {
             io.shutdown().await?;
+            self.taken(|taken| taken.said_end = true);
         }
         if self.plan == Plan::Stall {
             while !*self.may_read.borrow() {
                 let held = rustix::io::ioctl_fionread(handle)?;
-                self.taken(|taken| taken.held = held);
+                self.taken(|taken| (taken.standing, taken.held) = (true, held));
                 tokio::select! {
                     _ = self.may_read.changed() => {}
+                    _ = self.told.changed() => return self.let_go(&mut io, handle).await,
                     () = tokio::time::sleep(std::time::Duration::from_millis(1)) => {}
                 }
             }
@@ -194,18 +221,30 @@ impl Serving<'_> {
             let count = tokio::select! {
                 biased;
                 count = io.read(&mut room) => count?,
-                _ = self.told.changed() => return io.shutdown().await,
+                _ = self.told.changed() => return self.let_go(&mut io, handle).await,
             };
             if count == 0 {
                 self.taken(|taken| taken.ended = true);
                 return io.shutdown().await;
             }
-            self.taken(|taken| taken.octets.extend_from_slice(&room[..count]));
+            if self.plan != Plan::Discard {
+                self.taken(|taken| taken.octets.extend_from_slice(&room[..count]));
+            }
             match self.plan {
                 Plan::Slow => tokio::task::yield_now().await,
                 Plan::Talk => io.write_all(b"who is there?\n").await?,
                 _ => {}
             }
+        }
+    }
+}
+
+impl Serving<'_> {
+    async fn let_go(&self, io: &mut (impl AsyncWrite + Unpin), handle: &rustix::fd::OwnedFd) -> io::Result<()> {
+        let farewell = *self.told.borrow();
+        match farewell {
+            Farewell::End => io.shutdown().await,
+            Farewell::Reset => Ok(rustix::net::sockopt::set_socket_linger(handle, Some(std::time::Duration::ZERO))?),
         }
     }
 }

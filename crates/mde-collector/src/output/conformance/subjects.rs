@@ -7,6 +7,7 @@ use super::ship::{Event, events_of};
 use crate::config::OutputConfig;
 use crate::config::outputs::{devo, file};
 use crate::output::{Output, build, console::Console};
+use async_trait::async_trait;
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
@@ -25,6 +26,7 @@ impl ConsoleSubject {
     }
 }
 
+#[async_trait]
 impl Subject for ConsoleSubject {
     fn build(&self, _memory: Option<&str>) -> Box<dyn Output> {
         let begun = self.0.lock().expect("sound").last().is_some_and(|&last| last != b'\n');
@@ -91,10 +93,17 @@ impl FileSubject {
     }
 }
 
+#[async_trait]
 impl Subject for FileSubject {
     fn build(&self, memory: Option<&str>) -> Box<dyn Output> {
         let path = self.0.path().join("{date}/{tenant}-{service}.ndjson").to_str().expect("text").to_owned();
         build(&OutputConfig::File(file::File { path }), memory).expect("valid")
+    }
+
+    async fn kill(&self, mut output: Box<dyn Output>) {
+        // A reset changes nothing on disk; it waits for the thread that a cancelled write has left, which a real kill
+        // would have ended.
+        output.reset().await;
     }
 
     fn received(&self) -> Vec<Event> {
@@ -185,6 +194,7 @@ pub(crate) fn config(port: u16, tls: Option<devo::Tls>, after: Option<Duration>)
     }
 }
 
+#[async_trait]
 impl Subject for StreamSubject {
     fn build(&self, memory: Option<&str>) -> Box<dyn Output> {
         build(&OutputConfig::Devo(self.config.clone()), memory).expect("valid")

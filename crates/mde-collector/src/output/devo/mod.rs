@@ -149,7 +149,11 @@ impl Devo {
 
     /// One step now.
     async fn step_once(&mut self) {
-        poll_fn(|cx| Poll::Ready(self.step(cx))).await;
+        poll_fn(|cx| {
+            self.step(cx);
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Steps until the current connection has nothing unread: a receiver's last word is heard before the next write.
@@ -286,7 +290,11 @@ impl Output for Devo {
             return Err(OutputError::new(class_of(&cause), format!("be accepted by {}", self.target()), cause));
         }
         connection.end();
-        poll_fn(|cx| Poll::Ready(connection.step(cx))).await;
+        poll_fn(|cx| {
+            connection.step(cx);
+            Poll::Ready(())
+        })
+        .await;
         Ok(())
     }
 

@@ -115,7 +115,12 @@ fn open_or_create(path: &Path, folders: &mut BTreeSet<PathBuf>) -> io::Result<Fi
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    options.create(true).open(path)
+    let file = options.create(true).open(path)?;
+    if let Some(folder) = fs::canonicalize(path)?.parent() {
+        // Where the path is a link, the new entry is in the folder that it leads to.
+        folders.insert(folder.to_owned());
+    }
+    Ok(file)
 }
 
 /// Whether this process could write there: the file itself, or the nearest folder above it that exists.

@@ -213,6 +213,8 @@ impl Output for File {
     }
 
     async fn reset(&mut self) {
+        // What a cancelled call has begun is over after this, also for an output that takes this one's place.
+        drop(self.disk.lock().await);
         self.announced.clear();
         self.pending.clear();
         self.cut_due = true;
