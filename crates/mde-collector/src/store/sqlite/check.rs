@@ -32,20 +32,14 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fau
 
 /// Refuses a file that somebody else made, or a newer version of ours, before anything in it is changed.
 pub(super) async fn identify(connection: &mut SqliteConnection, path: &Path) -> Result<(), Fault> {
-    let foreign = |what: &str| StoreError::Foreign { path: path.display().to_string(), what: what.to_owned() };
-    let id: i64 = match sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await {
-        Ok(id) => id,
-        Err(cause) => {
-            let fault = Fault::from(cause);
-            return Err(if fault.is_no_database() { foreign("it is no database").into() } else { fault });
-        }
-    };
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *connection).await?;
     if pages == 0 {
         return Err(Fault::Torn("the file is empty".to_owned()));
     }
     if id != APPLICATION_ID {
-        return Err(foreign("it is another program's database").into());
+        let what = "it is another program's database".to_owned();
+        return Err(StoreError::Foreign { path: path.display().to_string(), what }.into());
     }
     let (found, known) = (sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await?, newest_format());
     if found > known {
