@@ -2,12 +2,35 @@
 //!
 //! Loading names every problem at once. It reads the configuration file and the files it names, nothing else: no network.
 
+mod credentials;
+mod endpoints;
+mod flatten;
+mod globals;
+mod hidden;
+mod inputs;
+mod interpolate;
+mod limits;
+mod load;
+mod nearest;
+mod obfuscation;
 pub mod outputs;
+mod parse;
+mod problem;
+mod report;
 mod secret;
+mod section;
+mod services;
+mod source;
+mod tag;
+mod tree;
+mod units;
 
-pub use crate::flatten::{FlattenConfig, Selection};
-pub use crate::obfuscate::Obfuscation;
+#[cfg(test)]
+mod tests;
+
+pub use load::{Loaded, Options, load, load_job};
 pub use outputs::OutputConfig;
+pub use problem::{Problem, Problems, Severity, Snippet};
 pub use secret::Secret;
 
 use crate::service::ServiceDef;

@@ -1,0 +1,231 @@
+//! Where a tenant's APIs are: the cloud's own addresses, and what overrides them.
+
+use super::problem::Fault;
+use super::section::{Section, choices};
+use super::{Endpoints, Secret};
+use url::{Host, Url};
+
+/// The addresses of one of Microsoft's clouds. Source: vendor pages on API hosts and on government clouds, read 2026-11.
+#[derive(Debug)]
+struct Cloud {
+    /// Its name here.
+    name: &'static str,
+    /// Base of the Defender API.
+    api: &'static str,
+    /// Base of the token endpoint.
+    authority: &'static str,
+    /// The scope of a token for that API.
+    scope: &'static str,
+}
+
+/// Microsoft's clouds; the first is the default.
+static CLOUDS: &[Cloud] = &[
+    Cloud {
+        name: "commercial",
+        api: "https://api.security.microsoft.com",
+        authority: "https://login.microsoftonline.com",
+        scope: "https://api.securitycenter.microsoft.com/.default",
+    },
+    Cloud {
+        name: "gcc",
+        api: "https://api-gcc.securitycenter.microsoft.us",
+        authority: "https://login.microsoftonline.com",
+        scope: "https://api-gcc.securitycenter.microsoft.us/.default",
+    },
+    Cloud {
+        name: "gcc_high",
+        api: "https://api-gov.securitycenter.microsoft.us",
+        authority: "https://login.microsoftonline.us",
+        scope: "https://api-gov.securitycenter.microsoft.us/.default",
+    },
+    Cloud {
+        name: "dod",
+        api: "https://api-gov.securitycenter.microsoft.us",
+        authority: "https://login.microsoftonline.us",
+        scope: "https://api-gov.securitycenter.microsoft.us/.default",
+    },
+];
+
+/// The API's former hosts, still answering.
+const FORMER_HOSTS: &[&str] = &["api.securitycenter.microsoft.com", "api.securitycenter.windows.com"];
+
+/// Reads the keys of an input that say where its APIs are; none when an error has been reported.
+pub(super) fn load(section: &Section<'_>, tenant_id: Option<&str>) -> Option<Endpoints> {
+    let cloud = section.key("cloud", find).or(&CLOUDS[0]);
+    let api = section.key("override_api_base_url", base_url).optional();
+    let token = section.key("override_token_url", web_url).optional();
+    let scope = section.text("override_token_scope").check(|scope| one_word(scope)).optional();
+    section.later(&[("override_graph_base_url", "")]);
+    if let Some(api) = &api {
+        judge_host(section, cloud, api, scope.is_some());
+    }
+    let own = |text: &str| Url::parse(text).expect("the addresses of the clouds are URLs");
+    Some(Endpoints {
+        api: api.unwrap_or_else(|| own(cloud.api)),
+        token: token_endpoint(token.unwrap_or_else(|| own(cloud.authority)), tenant_id?),
+        scope: scope.unwrap_or_else(|| cloud.scope.to_owned()),
+    })
+}
+
+/// The cloud of that name; a hyphen does for the underscore.
+fn find(name: &str) -> Result<&'static Cloud, Fault> {
+    let wanted = name.to_ascii_lowercase().replace('-', "_");
+    let cloud = CLOUDS.iter().find(|cloud| cloud.name == wanted);
+    cloud.ok_or_else(|| Fault::new("is no cloud").help(choices(&wanted, CLOUDS.iter().map(|cloud| cloud.name))))
+}
+
+/// Says what an overriding host means: a former name, or another cloud than the one whose tokens it would get.
+fn judge_host(section: &Section<'_>, cloud: &Cloud, api: &Url, own_scope: bool) {
+    let (Some(entry), Some(host)) = (section.entry("override_api_base_url"), api.host_str()) else { return };
+    if FORMER_HOSTS.contains(&host) {
+        let fault = Fault::new("this host is being retired");
+        section.report.warning(entry.value.at(), fault.help(format!("leave the key out, or write {}", CLOUDS[0].api)));
+    }
+    let theirs = match host {
+        _ if host.ends_with(".microsoft.us") && host.starts_with("api-gcc.") => "gcc",
+        _ if host.ends_with(".microsoft.us") => "gcc_high",
+        _ if host.ends_with(".microsoft.com") || host.ends_with(".windows.com") => "commercial",
+        _ => return,
+    };
+    let same = find(theirs).is_ok_and(|theirs| theirs.scope == cloud.scope);
+    if !same && !own_scope {
+        let fault =
+            Fault::new(format!("this host belongs to the cloud {theirs}, the tokens would be those of {}", cloud.name));
+        section.report.error(
+            entry.value.at(),
+            fault.help(format!("write `cloud: {theirs}`, or set override_token_scope as well")),
+        );
+    }
+}
+
+/// The whole address of the token endpoint; an address that ends in `/token` is whole already.
+fn token_endpoint(mut url: Url, tenant_id: &str) -> Url {
+    let path = url.path().trim_end_matches('/').to_owned();
+    if !path.ends_with("/token") {
+        let with_tenant = path.rsplit('/').next() == Some(tenant_id);
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend((!with_tenant).then_some(tenant_id)).extend(["oauth2", "v2.0", "token"]);
+        }
+    }
+    url
+}
+
+/// An address of an API: as [`web_url`], and without the path that we add ourselves.
+fn base_url(text: &str) -> Result<Url, Fault> {
+    let url = web_url(text)?;
+    match url.path().trim_end_matches('/').ends_with("/api") {
+        true => Err(Fault::new("is not the base of the API").help("leave out `/api` at the end")),
+        false => Ok(url),
+    }
+}
+
+/// An address that credentials may be sent to: https, or http to this machine; no login, query or fragment.
+fn web_url(text: &str) -> Result<Url, Fault> {
+    let fault = || Fault::new("is no URL").help("write https:// and a host");
+    let url = Url::parse(text).map_err(|_| fault())?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => {
+            return Err(Fault::new("is not encrypted").help("write https://; plain http:// goes to this machine only"));
+        }
+        _ => return Err(fault()),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Fault::new("must not carry a login").help("credentials stand under `credentials`"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Fault::new("must have neither `?` nor `#`"));
+    }
+    Ok(url)
+}
+
+/// `backend` of an input or a service: this version reads the classic API only, and who asks for the other must not get this one.
+pub(super) fn refuse_graph(section: &Section<'_>) {
+    let backend = section.choice("backend", &[("auto", false), ("mde", false), ("graph", true)]);
+    if backend.or(false)
+        && let Some(entry) = section.entry("backend")
+    {
+        let fault = Fault::new("the backend graph is not available in this version");
+        section.report.error(entry.value.at(), fault.help("write mde, or leave the key out"));
+    }
+}
+
+/// The proxy's address, which may carry a login and is therefore kept as a secret.
+pub(super) fn proxy(text: &str) -> Result<Secret, Fault> {
+    let usable = Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.host_str().is_some());
+    match usable {
+        true => Ok(Secret::new(text)),
+        false => Err(Fault::new("is no proxy")
+            .help("write http://host:port; https, socks5 and socks5h work too; a login is percent-encoded")),
+    }
+}
+
+/// Whether an address stays on this machine.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// A scope is one word: a blank would ask for two.
+fn one_word(text: &str) -> Result<(), Fault> {
+    match text.contains(char::is_whitespace) {
+        true => {
+            Err(Fault::new("is no scope").help("one scope, such as https://api.securitycenter.microsoft.com/.default"))
+        }
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_url_is_an_authority_or_the_whole_endpoint() {
+        for (given, whole) in [
+            ("https://login.microsoftonline.com", "https://login.microsoftonline.com/t/oauth2/v2.0/token"),
+            ("https://login.microsoftonline.com/", "https://login.microsoftonline.com/t/oauth2/v2.0/token"),
+            ("https://login.microsoftonline.com/t", "https://login.microsoftonline.com/t/oauth2/v2.0/token"),
+            ("http://127.0.0.1:9/a/b/", "http://127.0.0.1:9/a/b/t/oauth2/v2.0/token"),
+            ("https://sts.example/x/oauth2/token", "https://sts.example/x/oauth2/token"),
+        ] {
+            assert_eq!(token_endpoint(web_url(given).unwrap(), "t").as_str(), whole, "{given}");
+        }
+    }
+
+    #[test]
+    fn plain_http_goes_to_this_machine_only() {
+        for good in ["http://localhost:1", "http://127.0.0.2", "http://[::1]:8080", "https://x.example"] {
+            assert!(web_url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://x.example",
+            "http://10.0.0.1",
+            "x.example",
+            "ftp://localhost",
+            "https://u@h",
+            "https://h?x",
+            "https://",
+            "h:443/x",
+        ] {
+            assert!(web_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_cloud_sets_api_authority_and_scope_together() {
+        for cloud in CLOUDS {
+            assert!(std::ptr::eq(find(cloud.name).unwrap(), cloud));
+            let government = cloud.api.ends_with(".us");
+            assert_eq!(cloud.scope.contains(".us/"), government, "{}", cloud.name);
+            assert!(web_url(cloud.api).is_ok() && web_url(cloud.authority).is_ok());
+        }
+        assert_eq!(find("GCC-High").unwrap().authority, "https://login.microsoftonline.us");
+    }
+}

@@ -1,0 +1,113 @@
+//! Loading: from files to a [`Config`], or to everything that is wrong with them.
+
+use super::problem::{Fault, Problems};
+use super::report::{At, Report};
+use super::section::Section;
+use super::tree::{Entry, Node, Value};
+use super::{Config, globals, inputs, outputs};
+use std::path::Path;
+
+/// How strictly a configuration is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Unknown keys are errors (`--strict`, and `check`).
+    pub strict: bool,
+    /// A `<…>` left as a value is a warning (`check --offline`) and stands for itself.
+    pub offline: bool,
+}
+
+/// What was loaded.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What a person should know about it, in the order of the file.
+    pub warnings: Vec<super::Problem>,
+    /// Every file it was made of, certificates included: a change of one is a reason to load again.
+    pub files: Vec<std::path::PathBuf>,
+}
+
+/// Loads a configuration file, YAML or JSON. `environment` gives the variable of a name.
+///
+/// A relative `path` is looked up as given, then in `config/`.
+///
+/// Names of files inside it are looked up as given, seen from the working directory; then in `certs/` (certificates) or `credentials/`
+/// (secrets); then both again seen from the folder of the configuration file.
+///
+/// # Errors
+/// Everything that is wrong, when any of it stops us.
+pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>, options: Options) -> Result<Loaded, Problems> {
+    let report = Report::new(environment, options);
+    let root = report.open(path);
+    let config = root.and_then(|root| assemble(&report, path, &root));
+    report.conclude(config)
+}
+
+/// Loads the collector-server form: the inputs from `job_config`, outputs (`loggers`), persistence (`state_store`) and name from
+/// `collector_config`; what `global_overrides` of the first says wins.
+///
+/// # Errors
+/// As [`load`], over both files.
+pub fn load_job(
+    job_config: &Path,
+    collector_config: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    options: Options,
+) -> Result<Loaded, Problems> {
+    let report = Report::new(environment, options);
+    // Both are opened before either is needed, so that two missing files are told at once.
+    let (job, collector) = (report.open(job_config), report.open(collector_config));
+    let root = job.zip(collector).and_then(|(job, collector)| joined(&report, &job, &collector));
+    let config = root.and_then(|root| assemble(&report, job_config, &root));
+    report.conclude(config)
+}
+
+/// Reads a whole tree; none when an error has been reported.
+fn assemble(report: &Report<'_>, file: &Path, root: &Node) -> Option<Config> {
+    let at = At { span: None, text: None, ..root.at() };
+    if matches!(root.value, Value::Null) {
+        report.error(at, Fault::new("the file is empty").help("it needs the sections globals, outputs and inputs"));
+        return None;
+    }
+    let top = Section::new(report, at, Some(root));
+    if top.is_broken() {
+        return None;
+    }
+    let globals = globals::load(top.section("globals"));
+    let declared = outputs::declared(&top);
+    let names: Vec<String> = declared.iter().map(|(name, _)| name.clone()).collect();
+    let outputs = outputs::load(declared);
+    let inputs = inputs::load(&top, &names);
+    top.finish();
+    Some(Config { file: file.to_owned(), globals: globals?, outputs, inputs }).filter(|_| !report.has_error())
+}
+
+/// Names of the second file of the collector-server form, and where their values belong in the common one.
+const RENAMED: &[(&str, &str)] =
+    &[("job_id", "id"), ("job_name", "name"), ("state_store", "persistence"), ("debug", "debug")];
+
+/// The two files as one tree in the common form. Every value keeps its place and path in its own file.
+fn joined(report: &Report<'_>, job: &Node, collector: &Node) -> Option<Node> {
+    let file = |root| Section::new(report, At { span: None, text: None, ..Node::at(root) }, Some(root));
+    let (job_file, collector_file) = (file(job), file(collector));
+    let renamed = |entry: &Entry, key: &str| Entry { key: key.to_owned(), ..entry.clone() };
+    let mut globals = match job_file.entry("global_overrides").map(|entry| &entry.value) {
+        Some(overrides) => Section::new(report, overrides.at(), Some(overrides)).entries().to_vec(),
+        None => Vec::new(),
+    };
+    for (official, common) in RENAMED {
+        if let Some(entry) = collector_file.entry(official)
+            && !globals.iter().any(|own| own.key == *common)
+        {
+            globals.push(renamed(entry, common));
+        }
+    }
+    let mut top: Vec<Entry> = job_file.entry("inputs").into_iter().cloned().collect();
+    top.extend(collector_file.entry("loggers").map(|entry| renamed(entry, "outputs")));
+    let globals = Node { span: collector.span, path: "globals".to_owned(), value: Value::Map(globals) };
+    top.push(Entry { key: "globals".to_owned(), span: collector.span, value: globals });
+    let broken = job_file.is_broken() || collector_file.is_broken();
+    job_file.finish();
+    collector_file.finish();
+    (!broken).then(|| Node { span: job.span, path: String::new(), value: Value::Map(top) })
+}
