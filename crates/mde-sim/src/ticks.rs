@@ -1,7 +1,7 @@
 //! Instants as the vendor counts them: steps of 100 ns, spelled with up to seven fractional digits.
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// An instant. Unit: 100 ns since 1970, UTC.
@@ -49,6 +49,13 @@ impl fmt::Display for Ticks {
 impl Serialize for Ticks {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ticks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self::of).map_err(serde::de::Error::custom)
     }
 }
 
