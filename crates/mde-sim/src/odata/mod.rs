@@ -116,3 +116,6 @@ impl Value<'_> {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct QueryError(pub(crate) String);
+
+#[cfg(test)]
+mod tests;
