@@ -59,7 +59,8 @@ impl Refusal {
             Err(_) => (None, Vec::new()),
         };
         let passing = matches!(error.as_deref(), Some("temporarily_unavailable" | "server_error" | "slow_down"));
-        let transient = matches!(status, 408 | 429 | 500..) || passing || codes.iter().any(|code| TRANSIENT.contains(code));
+        let transient =
+            matches!(status, 408 | 429 | 500..) || passing || codes.iter().any(|code| TRANSIENT.contains(code));
         Self { error, codes, transient, after: retry::wait(retry_after, answered_ms, "") }
     }
 

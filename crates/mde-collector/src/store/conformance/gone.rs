@@ -21,8 +21,7 @@ async fn furnish(store: &dyn Store) {
 
 async fn expect_furniture(store: &dyn Store) {
     let alerts = stream("alerts");
-    let state =
-        StreamState { epoch: 1, checkpoint_ms: Some(1_000), memory: "width 7".to_owned(), last_batch: 1 };
+    let state = StreamState { epoch: 1, checkpoint_ms: Some(1_000), memory: "width 7".to_owned(), last_batch: 1 };
     assert_eq!(store.streams().await.expect("streams"), [(alerts.clone(), state)]);
     assert_eq!(store.known(&alerts, &[key(1), key(2)]).await.expect("known"), [false, true]);
     assert_eq!(store.attach("devo", &alerts, &StartAt::Now).await.expect("attach").position, at(1, 0));

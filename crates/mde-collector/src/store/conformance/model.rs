@@ -5,11 +5,11 @@
 
 use super::*;
 use crate::store::{Attached, Depth, StartAt, StreamState};
+use futures_util::FutureExt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use futures_util::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 
@@ -22,16 +22,53 @@ const KEYS: u64 = 8;
 #[derive(Debug, Clone)]
 enum Call {
     Wait(i64),
-    Acquire { stream: usize, owner: usize },
-    Release { lease: usize },
-    Begin { lease: usize, stream: usize },
-    Append { batch: usize, events: u32 },
-    Discard { batch: usize },
-    Commit { lease: usize, stream: usize, batch: Option<usize>, epoch: u64, wrong_count: bool, keys: Vec<(u64, i64)>, progress: Move },
-    StartAgain { lease: usize, stream: usize },
-    Attach { output: usize, stream: usize, start: usize },
-    Advance { lease: usize, output: usize, stream: usize, batch: u64, frame: u32, memory: bool },
-    Collect { outputs: Vec<usize> },
+    Acquire {
+        stream: usize,
+        owner: usize,
+    },
+    Release {
+        lease: usize,
+    },
+    Begin {
+        lease: usize,
+        stream: usize,
+    },
+    Append {
+        batch: usize,
+        events: u32,
+    },
+    Discard {
+        batch: usize,
+    },
+    Commit {
+        lease: usize,
+        stream: usize,
+        batch: Option<usize>,
+        epoch: u64,
+        wrong_count: bool,
+        keys: Vec<(u64, i64)>,
+        progress: Move,
+    },
+    StartAgain {
+        lease: usize,
+        stream: usize,
+    },
+    Attach {
+        output: usize,
+        stream: usize,
+        start: usize,
+    },
+    Advance {
+        lease: usize,
+        output: usize,
+        stream: usize,
+        batch: u64,
+        frame: u32,
+        memory: bool,
+    },
+    Collect {
+        outputs: Vec<usize>,
+    },
     Kill,
     Close,
 }
@@ -353,7 +390,9 @@ impl<P: Place> Run<'_, P> {
             reasons.push(Reason::Broken);
         }
         let old_checkpoint_ms = known.and_then(|known| known.checkpoint_ms);
-        if !progress.backwards && progress.checkpoint_ms.is_some_and(|new| old_checkpoint_ms.is_some_and(|old| new < old)) {
+        if !progress.backwards
+            && progress.checkpoint_ms.is_some_and(|new| old_checkpoint_ms.is_some_and(|old| new < old))
+        {
             reasons.push(Reason::Broken);
         }
 
@@ -426,8 +465,11 @@ impl<P: Place> Run<'_, P> {
         let memory = from.and_then(|from| from.memory.clone());
         let older = self.model.met.iter().copied().collect();
         let last_batch = self.model.meet(stream).last_batch;
-        let known =
-            self.model.outputs.entry(output).or_insert_with(|| ModelOutput { memory, older, positions: BTreeMap::new() });
+        let known = self.model.outputs.entry(output).or_insert_with(|| ModelOutput {
+            memory,
+            older,
+            positions: BTreeMap::new(),
+        });
         let first = match start {
             StartAt::Output(_) => inherited.unwrap_or(Position::START),
             StartAt::Now if known.older.contains(&stream) => Position::after_batch(last_batch),
@@ -506,7 +548,9 @@ impl<P: Place> Run<'_, P> {
             let expected: Vec<_> = known
                 .frames
                 .iter()
-                .map(|((batch, seq), (frame, _, _))| (at(*batch, *seq), frame.events, String::from_utf8_lossy(&frame.body)))
+                .map(|((batch, seq), (frame, _, _))| {
+                    (at(*batch, *seq), frame.events, String::from_utf8_lossy(&frame.body))
+                })
                 .collect();
             assert_eq!(seen, expected);
         }

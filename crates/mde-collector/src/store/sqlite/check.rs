@@ -82,10 +82,9 @@ pub(super) async fn full(connection: &mut SqliteConnection) -> Result<(), Fault>
         return Err(Fault::Torn(verdict));
     }
     sums(connection).await?;
-    let mut frames = sqlx::query_as::<_, frame::Row>(
-        "SELECT batch, seq, events, raw_octets, checksum, body FROM frame ORDER BY id",
-    )
-    .fetch(connection);
+    let mut frames =
+        sqlx::query_as::<_, frame::Row>("SELECT batch, seq, events, raw_octets, checksum, body FROM frame ORDER BY id")
+            .fetch(connection);
     while let Some(row) = frames.try_next().await? {
         row.verify()?;
     }

@@ -6,9 +6,7 @@
 
 use super::fault::Fault;
 use sqlx::SqliteConnection;
-use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 use std::ops::{Deref, DerefMut};
 use std::path::Path;

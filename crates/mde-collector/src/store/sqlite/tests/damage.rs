@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::record::{BatchHead, Frame, Position, StreamKey};
-use crate::store::{BatchCount, Commit, Lease, Progress, StoreError};
 use crate::store::sqlite::{connection, foreign_files, frame, read};
+use crate::store::{BatchCount, Commit, Lease, Progress, StoreError};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::time::Duration;
 
@@ -369,8 +369,15 @@ async fn frames_are_read_in_order_without_sorting_them() {
     let store = open_memory(TestClock::default().wall()).await.expect("open");
     let mut reader = store.connections.read().await.expect("reader");
     let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", read::FRAMES));
-    let plan: Vec<(i64, i64, i64, String)> =
-        sqlx::query_as(explain).bind("t").bind("s").bind("q").bind(0).bind(0).fetch_all(&mut *reader).await.expect("plan");
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain)
+        .bind("t")
+        .bind("s")
+        .bind("q")
+        .bind(0)
+        .bind(0)
+        .fetch_all(&mut *reader)
+        .await
+        .expect("plan");
     let steps: Vec<&str> = plan.iter().map(|(_, _, _, step)| step.as_str()).collect();
     // A sort would hold the whole backlog, bodies included.
     assert!(steps.iter().all(|step| step.starts_with("SEARCH ")), "{steps:?}");

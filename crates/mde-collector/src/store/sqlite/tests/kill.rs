@@ -23,13 +23,17 @@ fn clock() -> crate::store::WallClock {
 /// The keys of a batch.
 fn keys(batch: u64) -> Vec<VersionKey> {
     (batch * KEYS_PER_BATCH..(batch + 1) * KEYS_PER_BATCH)
-        .map(|number| VersionKey(u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()))
+        .map(|number| {
+            VersionKey(u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes())
+        })
         .collect()
 }
 
 /// The frames of a batch: as many as its number says, so that each kill falls into another place.
 fn frames(batch: u64) -> Vec<Frame> {
-    (0..=batch % 4).map(|part| Frame { events: 1, body: format!("batch {batch} part {part}\n").repeat(2000).into() }).collect()
+    (0..=batch % 4)
+        .map(|part| Frame { events: 1, body: format!("batch {batch} part {part}\n").repeat(2000).into() })
+        .collect()
 }
 
 /// What the child does: one batch after the other, each told on stdout once it is committed; an output that follows.

@@ -24,13 +24,22 @@ fn head() -> BatchHead {
 fn line(number: u64, into: &mut Vec<u8>) {
     let start = into.len();
     let hash = VersionKey(half(number));
-    into.extend_from_slice(format!("{{\"id\":\"{hash:?}{hash:?}\",\"lastSeen\":\"2026-10-{:02}\"", number % 28 + 1).as_bytes());
+    into.extend_from_slice(
+        format!("{{\"id\":\"{hash:?}{hash:?}\",\"lastSeen\":\"2026-10-{:02}\"", number % 28 + 1).as_bytes(),
+    );
     for field in 0.. {
-        let text = format!(",\"property{field}\":\"{:?} some value of the kind\"", VersionKey(half(number / 3 + field * 1000)));
+        let text = format!(
+            ",\"property{field}\":\"{:?} some value of the kind\"",
+            VersionKey(half(number / 3 + field * 1000))
+        );
         if into.len() - start + text.len() > 1_100 {
             break;
         }
-        into.extend_from_slice(if field % 2 == 0 { text.as_bytes() } else { b",\"osPlatform\":\"Windows11\",\"riskScore\":null" });
+        into.extend_from_slice(if field % 2 == 0 {
+            text.as_bytes()
+        } else {
+            b",\"osPlatform\":\"Windows11\",\"riskScore\":null"
+        });
     }
     into.extend_from_slice(b"}\n");
 }
@@ -56,10 +65,12 @@ async fn commits_of_ten_thousand_events() {
     let store = disk.open_store().await.expect("open");
     let lease = store.acquire("stream", "node", Duration::from_secs(1000)).await.expect("acquire").expect("free");
     store.attach("devo", &machines(), &StartAt::Oldest).await.expect("attach");
-    let (mut spent, mut asked, mut shown, mut raw, written) = (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0, proc("io", "write_bytes:"));
+    let (mut spent, mut asked, mut shown, mut raw, written) =
+        (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0, proc("io", "write_bytes:"));
     for round in 0..ROUNDS {
         let numbers = round * EVENTS..(round + 1) * EVENTS;
-        let keys: Vec<StoredKey> = numbers.clone().map(|number| StoredKey { key: VersionKey(half(number)), time_ms: 1 }).collect();
+        let keys: Vec<StoredKey> =
+            numbers.clone().map(|number| StoredKey { key: VersionKey(half(number)), time_ms: 1 }).collect();
         let question: Vec<VersionKey> = keys.iter().map(|stored| stored.key).collect();
         let started = Instant::now();
         for part in question.chunks(256) {
@@ -67,7 +78,12 @@ async fn commits_of_ten_thousand_events() {
         }
         asked += started.elapsed();
 
-        let mut batch = BatchCount { id: store.begin(&lease, &machines(), &head()).await.expect("begin"), frames: 0, events: 0, bytes: 0 };
+        let mut batch = BatchCount {
+            id: store.begin(&lease, &machines(), &head()).await.expect("begin"),
+            frames: 0,
+            events: 0,
+            bytes: 0,
+        };
         let mut frame = Frame::default();
         for number in numbers.clone() {
             line(number, &mut frame.body);
@@ -94,7 +110,11 @@ async fn commits_of_ten_thousand_events() {
     let total = spent + shown;
     let stored = store.bytes().await.expect("bytes");
     println!("append {spent:?}, commit {shown:?}, known {asked:?} for {events} events of {} octets", raw / events);
-    println!("{:.0} events/s stored, {:.0} with the questions", events as f64 / total.as_secs_f64(), events as f64 / (total + asked).as_secs_f64());
+    println!(
+        "{:.0} events/s stored, {:.0} with the questions",
+        events as f64 / total.as_secs_f64(),
+        events as f64 / (total + asked).as_secs_f64()
+    );
     println!("{} octets per event in the outbox", stored / events);
 
     let started = Instant::now();
@@ -124,7 +144,9 @@ async fn keys_of_a_large_snapshot_and_depth_of_a_long_backlog() {
     let lease = store.acquire("stream", "node", Duration::from_secs(1000)).await.expect("acquire").expect("free");
     let written = proc("io", "write_bytes:");
     for round in 0..50 {
-        let keys = (round * EVENTS..(round + 1) * EVENTS).map(|number| StoredKey { key: VersionKey(half(number)), time_ms: 1 }).collect();
+        let keys = (round * EVENTS..(round + 1) * EVENTS)
+            .map(|number| StoredKey { key: VersionKey(half(number)), time_ms: 1 })
+            .collect();
         let commit = Commit { epoch: 1, keys, ..Commit::default() };
         let started = Instant::now();
         store.commit(&lease, &machines(), &commit).await.expect("commit");
@@ -141,9 +163,13 @@ async fn keys_of_a_large_snapshot_and_depth_of_a_long_backlog() {
     println!("256 of 500,000 keys: {:?}", started.elapsed() / 40);
     for forget_before_ms in [2, 2, 2] {
         let progress = Progress { forget_before_ms: Some(forget_before_ms), ..Progress::default() };
-        let keys = (0..12_500).map(|number| StoredKey { key: VersionKey(half(number + 10_000_000)), time_ms: 1 }).collect();
+        let keys =
+            (0..12_500).map(|number| StoredKey { key: VersionKey(half(number + 10_000_000)), time_ms: 1 }).collect();
         let started = Instant::now();
-        store.commit(&lease, &machines(), &Commit { epoch: 1, keys, progress, ..Commit::default() }).await.expect("commit");
+        store
+            .commit(&lease, &machines(), &Commit { epoch: 1, keys, progress, ..Commit::default() })
+            .await
+            .expect("commit");
         println!("commit that stores 12,500 and sweeps 50,000: {:?}", started.elapsed());
     }
 
