@@ -2,10 +2,12 @@
 //!
 //! See `ARCHITECTURE.md` for the rooms and what each may use.
 
+pub mod cli;
 pub mod config;
 pub mod flatten;
 pub mod obfuscate;
 pub mod output;
+pub mod pipeline;
 pub mod pull;
 pub mod record;
 pub mod service;

@@ -1,0 +1,185 @@
+//! The command line: one file per command. Data goes to stdout, everything else to stderr.
+//!
+//! Exit codes: 0 done; 1 something failed while other things worked; 2 usage or configuration; 3 credentials refused for
+//! every tenant; 4 the state store is unusable.
+
+mod check;
+mod run;
+mod simulate;
+
+use crate::config::{Loaded, Options, Problems, load, load_job};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Everything worked.
+pub const DONE: u8 = 0;
+/// Something failed while other things worked.
+pub const PARTLY: u8 = 1;
+/// Usage or configuration.
+pub const USAGE: u8 = 2;
+/// Credentials refused for every tenant.
+pub const DENIED: u8 = 3;
+/// The state store is unusable.
+pub const STORE: u8 = 4;
+
+/// Collects Microsoft Defender for Endpoint data and delivers it to Devo, losing nothing.
+#[derive(Debug, Parser)]
+#[command(name = "mde-collector", version, after_help = "Example:\n  mde-collector run --config config.yaml --once")]
+struct Arguments {
+    /// Form of the log on stderr.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The main job: pull and deliver until stopped.
+    Run(run::Run),
+    /// Look at the configuration and say everything that is wrong with it.
+    Check(check::Check),
+    /// A tenant to try things on, without Microsoft.
+    Simulate(simulate::Simulate),
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub struct Source {
+    /// Configuration file, YAML or JSON; looked up as given, then in `config/`.
+    #[arg(long, env = "CONFIG_FILE", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The official job form: inputs.
+    #[arg(long = "job_config_loc", value_name = "FILE", requires = "collector_config_loc")]
+    job_config_loc: Option<PathBuf>,
+    /// The official job form: outputs and state.
+    #[arg(long = "collector_config_loc", value_name = "FILE", requires = "job_config_loc")]
+    collector_config_loc: Option<PathBuf>,
+}
+
+impl Source {
+    /// Loads it. `None`: the command line names no file.
+    fn load(&self, options: Options) -> Option<Result<Loaded, Problems>> {
+        let environment = |name: &str| std::env::var(name).ok();
+        match (&self.job_config_loc, &self.collector_config_loc, &self.config) {
+            (Some(job), Some(collector), _) => Some(load_job(job, collector, &environment, options)),
+            (_, _, Some(file)) => Some(load(file, &environment, options)),
+            _ => None,
+        }
+    }
+
+    /// Loads it, or says everything that is wrong on stderr.
+    fn load_or_say(&self, options: Options) -> Result<Loaded, u8> {
+        match self.load(options) {
+            Some(Ok(loaded)) => {
+                loaded.warnings.iter().for_each(say);
+                Ok(loaded)
+            }
+            Some(Err(problems)) => {
+                problems.0.iter().for_each(say);
+                Err(USAGE)
+            }
+            None => {
+                say("no configuration: name one with --config FILE, or set CONFIG_FILE");
+                Err(USAGE)
+            }
+        }
+    }
+}
+
+/// One thing for a person, on stderr.
+#[expect(clippy::print_stderr, reason = "the command line speaks to a person here")]
+fn say(what: impl std::fmt::Display) {
+    eprintln!("{what}");
+}
+
+/// Data, on stdout.
+#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
+fn give(what: impl std::fmt::Display) {
+    println!("{what}");
+}
+
+/// The official command line has no sub-command: `--config F` is `run`, `--validate` is `check`.
+fn official(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let flags = ["--config", "--job_config_loc", "--collector_config_loc", "--prod-mode", "--no-save-state", "--validate"];
+    let names_flag = |argument: &OsString| {
+        argument.to_str().is_some_and(|text| flags.contains(&text.split('=').next().unwrap_or(text)))
+    };
+    if arguments.get(1).is_some_and(names_flag) {
+        let validate = arguments.iter().any(|argument| argument == "--validate");
+        arguments.retain(|argument| argument != "--validate" && argument != "--prod-mode");
+        arguments.insert(1, if validate { "check" } else { "run" }.into());
+        if validate {
+            arguments.retain(|argument| argument != "--no-save-state");
+        }
+    }
+    arguments
+}
+
+/// Parses, runs, and gives the exit code.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse_from(official(std::env::args_os())) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { DONE };
+            return error.print().map_or(ExitCode::from(PARTLY), |()| ExitCode::from(code));
+        }
+    };
+    log_to_stderr(arguments.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(format_args!("failed to start the runtime: {error}"));
+            return ExitCode::from(PARTLY);
+        }
+    };
+    let code = runtime.block_on(async {
+        match arguments.command {
+            Command::Run(run) => run.run().await,
+            Command::Check(check) => check.run(),
+            Command::Simulate(simulate) => simulate.run().await,
+        }
+    });
+    ExitCode::from(code)
+}
+
+fn log_to_stderr(format: LogFormat) {
+    use std::io::IsTerminal;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,mde_collector=info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let terminal = std::io::stderr().is_terminal();
+    let json = format == LogFormat::Json || (format == LogFormat::Auto && !terminal);
+    if json { builder.json().flatten_event(true).init() } else { builder.with_ansi(terminal).init() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_official_command_line_is_run_or_check() {
+        assert_eq!(official(words("c --config f --prod-mode")), words("c run --config f"));
+        assert_eq!(official(words("c --config=f --validate")), words("c check --config=f"));
+        assert_eq!(official(words("c run --config f")), words("c run --config f"));
+    }
+}

@@ -1,0 +1,142 @@
+//! `run`: the main job.
+
+use super::{DENIED, DONE, PARTLY, STORE, Source, USAGE, say};
+use crate::config::{Options, Persistence};
+use crate::pipeline::clock::{Clock, SystemClock};
+use crate::pipeline::run::{self, Ended, RunError};
+use crate::service;
+use crate::store::{Store, StoreError, sqlite};
+use clap::Args;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Pull and deliver until stopped.
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    source: Source,
+    /// Pull every enabled service once, drain every output, end.
+    #[arg(long)]
+    once: bool,
+    /// Only this service; may be given several times.
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    /// Only this input; may be given several times.
+    #[arg(long = "tenant", value_name = "NAME")]
+    tenants: Vec<String>,
+    /// With --once: how long outputs may take after the last pull.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    drain_timeout: Duration,
+    /// At a signal: how long outputs may take.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    stop_timeout: Duration,
+    /// Keep nothing: state in memory.
+    #[arg(long)]
+    no_save_state: bool,
+}
+
+/// `90s`, `10m`, `1h`, `500ms`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is no duration: write 60s, 5m or 1h"))?;
+    let milliseconds = match &text[digits.len()..] {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        unit => return Err(format!("unknown unit {unit:?}: write ms, s, m or h")),
+    };
+    Ok(Duration::from_millis(number.saturating_mul(milliseconds)))
+}
+
+impl Run {
+    /// Runs, and gives the exit code.
+    pub async fn run(self) -> u8 {
+        let loaded = match self.source.load_or_say(Options::default()) {
+            Ok(loaded) => loaded,
+            Err(code) => return code,
+        };
+        let config = loaded.config;
+        let mut services = Vec::new();
+        for name in &self.services {
+            let Some(found) = service::find(name) else {
+                say(format_args!("--service {name}: there is no such service"));
+                return USAGE;
+            };
+            services.push(found.name.to_owned());
+        }
+        if let Some(name) = self.tenants.iter().find(|name| config.inputs.iter().all(|input| input.name != **name)) {
+            say(format_args!("--tenant {name}: there is no such entry under inputs"));
+            return USAGE;
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let now: crate::store::WallClock = Arc::new(|| SystemClock.wall_ms());
+        let persistence = if self.no_save_state { &Persistence::Memory } else { &config.globals.persistence };
+        let opened = match persistence {
+            Persistence::Memory => sqlite::open_memory(now).await,
+            Persistence::Filesystem { directory } => {
+                if let Ok(foreign) = sqlite::foreign_files(directory)
+                    && !foreign.is_empty()
+                {
+                    say(format_args!(
+                        "{}: {} files of another program are left alone; `historical_poll_datetime` says where the first pull starts",
+                        directory.display(),
+                        foreign.len()
+                    ));
+                }
+                sqlite::open(directory, now).await
+            }
+        };
+        let store: Arc<dyn Store> = match opened {
+            Ok(store) => Arc::new(store),
+            Err(error) => return unusable(&error),
+        };
+        let options = run::Options {
+            once: self.once,
+            services,
+            tenants: self.tenants,
+            drain_timeout: self.drain_timeout,
+            stop_timeout: self.stop_timeout,
+        };
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move {
+            let (Ok(mut terminate), Ok(mut interrupt)) =
+                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            else {
+                return;
+            };
+            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            tracing::info!("stopping: outputs are drained, the rest stays in the outbox");
+            stop.send_replace(true);
+            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            // A second signal: at once. Everything that counts is in the store.
+            rustix::process::kill_current_process_group(rustix::process::Signal::KILL).ok();
+        });
+        match run::run(&config, &options, store, clock, stopped).await {
+            Ok(Ended::Done) => DONE,
+            Ok(Ended::Partly) => PARTLY,
+            Ok(Ended::Denied) => DENIED,
+            Err(RunError::Store(error)) => unusable(&error),
+            Err(error) => {
+                say(format_args!("failed to {error}"));
+                USAGE
+            }
+        }
+    }
+}
+
+/// Says why the store cannot be used, and the way out.
+fn unusable(error: &StoreError) -> u8 {
+    say(format_args!("failed to {error}"));
+    let way_out = match error {
+        StoreError::Locked { .. } => "stop the other process, or give this one a `directory_name` of its own",
+        StoreError::Damaged { .. } => "restore the folder from a backup, or move it away and set `historical_poll_datetime`",
+        StoreError::Foreign { .. } => "name another `directory_name`",
+        StoreError::Newer { .. } => "use the newer version that wrote it",
+        _ => "check the disk and the permissions of the state folder",
+    };
+    say(format_args!("way out: {way_out}"));
+    STORE
+}

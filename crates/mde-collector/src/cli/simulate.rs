@@ -1,0 +1,41 @@
+//! `simulate`: a tenant to try things on.
+
+use super::{DONE, PARTLY, give, say};
+use clap::Args;
+use mde_sim::{Sim, SimConfig};
+use std::net::SocketAddr;
+
+/// A tenant to try things on, without Microsoft.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Alerts that exist at the start.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    alerts: usize,
+    /// The same seed gives the same tenant.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Simulate {
+    /// Serves until interrupted.
+    pub async fn run(self) -> u8 {
+        let mut config = SimConfig { seed: self.seed, listen: self.listen, ..SimConfig::default() };
+        config.alerts.count = self.alerts;
+        let sim = match Sim::start(config).await {
+            Ok(sim) => sim,
+            Err(error) => {
+                say(format_args!("failed to listen on {}: {error}", self.listen));
+                return PARTLY;
+            }
+        };
+        give(sim.inputs_yaml());
+        say(format_args!("serving on {} until interrupted", sim.base_url()));
+        if tokio::signal::ctrl_c().await.is_err() {
+            return PARTLY;
+        }
+        DONE
+    }
+}

@@ -1,0 +1,101 @@
+//! Gathers events to frames under a batch that nobody sees, until one commit shows it.
+
+use crate::record::{BatchHead, Frame, StoredKey, StreamKey, VersionKey};
+use crate::store::{BatchCount, Commit, Lease, Progress, Store, StoreError};
+use std::collections::HashSet;
+
+/// A frame is appended once it holds this much. Unit: octets.
+const FRAME_BYTES: usize = 512 * 1024;
+/// A batch ends at this size, wherever its answer is. Unit: octets.
+const BATCH_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The batch that a stream is filling.
+pub struct BatchWriter<'a> {
+    store: &'a dyn Store,
+    lease: &'a Lease,
+    stream: &'a StreamKey,
+    epoch: u64,
+    head: BatchHead,
+    open: Option<BatchCount>,
+    frame: Frame,
+    keys: Vec<StoredKey>,
+    pending: HashSet<VersionKey>,
+}
+
+impl<'a> BatchWriter<'a> {
+    /// Nothing is opened before the first event.
+    pub fn new(store: &'a dyn Store, lease: &'a Lease, stream: &'a StreamKey, epoch: u64, head: BatchHead) -> Self {
+        let (frame, keys, pending) = (Frame::default(), Vec::new(), HashSet::new());
+        Self { store, lease, stream, epoch, head, open: None, frame, keys, pending }
+    }
+
+    /// Takes a version; `false` when this batch already has it.
+    pub fn version(&mut self, key: StoredKey) -> bool {
+        let new = self.pending.insert(key.key);
+        if new {
+            self.keys.push(key);
+        }
+        new
+    }
+
+    /// Adds one event, a compact line that ends with LF.
+    pub async fn line(&mut self, line: &[u8]) -> Result<(), StoreError> {
+        self.frame.body.extend_from_slice(line);
+        self.frame.events += 1;
+        if self.frame.body.len() >= FRAME_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        if self.frame.events == 0 {
+            return Ok(());
+        }
+        let mut count = match self.open {
+            Some(count) => count,
+            None => {
+                let id = self.store.begin(self.lease, self.stream, &self.head).await?;
+                BatchCount { id, frames: 0, events: 0, bytes: 0 }
+            }
+        };
+        self.open = Some(count);
+        self.store.append(count.id, &self.frame).await?;
+        count.frames += 1;
+        count.events += u64::from(self.frame.events);
+        count.bytes += self.frame.body.len() as u64;
+        self.open = Some(count);
+        self.frame.events = 0;
+        self.frame.body.clear();
+        Ok(())
+    }
+
+    /// Ends a batch that has grown too large for one; progress waits for the answer's end. Returns whether it did.
+    pub async fn split(&mut self) -> Result<bool, StoreError> {
+        let full = self.open.is_some_and(|count| count.bytes >= BATCH_BYTES);
+        if full {
+            self.commit(Progress::default()).await?;
+        }
+        Ok(full)
+    }
+
+    /// Shows what was gathered and makes progress, in one transaction. Returns the events stored by it.
+    pub async fn commit(&mut self, progress: Progress) -> Result<u64, StoreError> {
+        self.flush().await?;
+        if self.open.is_none() && self.keys.is_empty() && progress == Progress::default() {
+            return Ok(0);
+        }
+        let commit = Commit { epoch: self.epoch, batch: self.open, keys: std::mem::take(&mut self.keys), progress };
+        self.pending.clear();
+        self.store.commit(self.lease, self.stream, &commit).await?;
+        Ok(self.open.take().map_or(0, |count| count.events))
+    }
+
+    /// Throws away what was gathered since the last commit.
+    pub async fn discard(&mut self) -> Result<(), StoreError> {
+        self.frame = Frame::default();
+        self.keys.clear();
+        self.pending.clear();
+        match self.open.take() {
+            Some(count) => self.store.discard(count.id).await,
+            None => Ok(()),
+        }
+    }
+}
