@@ -3,7 +3,10 @@
 //! See `ARCHITECTURE.md` for the rooms and what each may use.
 
 pub mod config;
+pub mod flatten;
+pub mod obfuscate;
 pub mod output;
+pub mod pull;
 pub mod record;
 pub mod service;
 pub mod store;

@@ -200,34 +200,3 @@ pub struct Sweep {
     /// How late an update may become visible and still be found.
     pub back: Duration,
 }
-
-/// Which names a flattening applies to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selection {
-    /// These names.
-    Named(Vec<String>),
-    /// `"*"`: all.
-    All,
-}
-
-/// What is flattened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlattenConfig {
-    /// `false`: nothing is renamed, nothing exploded.
-    pub enabled: bool,
-    /// Objects whose members are joined to their name.
-    pub objects: Selection,
-    /// Arrays that give one event for each element.
-    pub arrays: Selection,
-    /// More events than this from one record: it leaves as one event. Default 10,000.
-    pub max_events_per_record: u64,
-}
-
-/// One rule of `obfuscation_data`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obfuscation {
-    /// Path in the record as the API gave it, through arrays to each element.
-    pub path: Vec<String>,
-    /// JSON text that takes the value's place.
-    pub value: String,
-}

@@ -3,11 +3,27 @@
 //! An output never opens the store. It is handed frames, says how far they were written and how far the far side has
 //! taken them; `pipeline::ship` keeps the positions. What is not confirmed when a connection ends is handed again.
 
+mod console;
+mod devo;
+mod file;
+
+use crate::config::OutputConfig;
 use crate::record::{ErrorClass, StoredFrame};
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// A place in everything that was handed to this output since it was made. Grows with each frame. Unit: octets.
+/// Makes the output that the configuration describes. `memory` is what the store kept for it ([`Confirmed::memory`] or
+/// [`Output::announce`], whichever was stored last). Opens no connection and touches no file.
+pub fn build(config: &OutputConfig, memory: Option<&str>) -> Result<Box<dyn Output>, OutputError> {
+    Ok(match config {
+        OutputConfig::Console(_) => Box::new(console::Console::new(Box::new(tokio::io::stdout()))),
+        OutputConfig::File(config) => Box::new(file::File::new(config, memory)?),
+        OutputConfig::Devo(config) => Box::new(devo::Devo::new(config.clone())),
+    })
+}
+
+/// A place in everything that was handed to this output since it was made. Grows with each frame, also over
+/// [`Output::reset`], so an offset never means two things. Unit: octets of frame bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Offset(pub u64);
 
@@ -48,7 +64,8 @@ pub struct Confirmed {
 #[async_trait]
 pub trait Output: Send {
     /// What must be stored before this frame may be written (a file's name and present length, so that a kill in the
-    /// middle of the write can be undone). `None`: nothing.
+    /// middle of the write can be undone). `None`: nothing. It belongs to the last [`Confirmed`] that was returned and
+    /// replaces its memory; several frames may be announced before the last answer is stored and they are written.
     fn announce(&mut self, frame: &StoredFrame) -> Result<Option<String>, OutputError> {
         let _ = frame;
         Ok(None)
@@ -82,6 +99,22 @@ pub struct OutputError {
     /// What the system said.
     #[source]
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl OutputError {
+    /// An error with its cause.
+    fn new(
+        class: ErrorClass,
+        action: impl Into<String>,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { class, action: action.into(), cause: Some(cause.into()) }
+    }
+
+    /// An error that we found ourselves.
+    fn found(class: ErrorClass, action: impl Into<String>) -> Self {
+        Self { class, action: action.into(), cause: None }
+    }
 }
 
 #[cfg(test)]

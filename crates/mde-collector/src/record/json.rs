@@ -51,7 +51,8 @@ impl<'a> RawObject<'a> {
 }
 
 /// A JSON string literal as text. Falls back to the literal's inside, which the parser has validated before.
-fn unquoted(literal: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn unquoted(literal: &str) -> Cow<'_, str> {
     let inside = literal.get(1..literal.len().saturating_sub(1)).unwrap_or_default();
     if !inside.contains('\\') {
         return Cow::Borrowed(inside);

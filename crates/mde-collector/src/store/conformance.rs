@@ -1,1 +1,241 @@
 //! The suite that every store must pass.
+//!
+//! A store brings a [`Place`]: how it is opened, how its process dies, how large it is on disk. `every_store!` makes one
+//! test of each claim; `every_lasting_store!` adds those about what survives. A store in memory leaves the second list
+//! out, because it promises nothing beyond its own life.
+
+pub(super) mod cancel;
+pub(super) mod gone;
+pub(super) mod keys;
+pub(super) mod leases;
+pub(super) mod model;
+pub(super) mod outbox;
+pub(super) mod positions;
+pub(super) mod progress;
+
+use super::{BatchCount, BatchId, Commit, Lease, Progress, Store, StoreError, WallClock};
+use crate::record::{BatchHead, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// Where a store lives.
+#[async_trait]
+pub(super) trait Place: Send {
+    /// Opens the store that is here.
+    async fn open(&mut self) -> Arc<dyn Store>;
+
+    /// The process dies at this very moment: the next `open` finds what was on disk, and nobody has closed anything.
+    async fn kill(&mut self, store: Arc<dyn Store>);
+
+    /// Moves on to an empty place.
+    fn renew(&mut self);
+
+    /// The clock that the store was given.
+    fn clock(&self) -> &TestClock;
+
+    /// How much the store that was opened last occupies on disk. Unit: octets.
+    fn octets(&self) -> u64;
+}
+
+/// A clock that stands until it is moved.
+#[derive(Clone, Default)]
+pub(super) struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    /// Lets time pass.
+    pub(super) fn advance(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Unit: milliseconds since 1970.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// As a store takes it.
+    pub(super) fn wall(&self) -> WallClock {
+        let clock = self.clone();
+        Arc::new(move || clock.now_ms())
+    }
+}
+
+/// One test per claim about any store.
+macro_rules! every_store {
+    ($place:expr) => {
+        $crate::store::conformance::claims! { $place,
+            outbox: a_batch_is_seen_whole_or_not_at_all,
+            outbox: commits_in_the_other_order_leave_no_gap,
+            outbox: a_batch_that_holds_something_else_than_counted_is_refused,
+            outbox: a_discarded_batch_frees_its_octets_and_takes_no_more,
+            outbox: a_batch_for_another_stream_is_refused,
+            outbox: a_shown_batch_can_be_neither_filled_nor_shown_nor_discarded_again,
+            outbox: a_batch_without_frames_takes_a_number_and_hides_nothing,
+            outbox: reading_gives_at_least_one_frame_and_then_what_fits,
+            outbox: every_batch_keeps_its_own_head,
+            outbox: bodies_of_any_content_come_back_octet_for_octet,
+            keys: a_key_stored_twice_is_refused_and_nothing_changes,
+            keys: a_key_twice_in_one_commit_is_refused,
+            keys: streams_do_not_share_keys,
+            keys: known_answers_in_the_order_of_the_question,
+            keys: keys_behind_the_horizon_are_forgotten_and_can_be_stored_again,
+            keys: a_horizon_that_goes_back_brings_no_key_back,
+            leases: a_lease_has_one_holder_until_it_ends,
+            leases: a_renewed_lease_keeps_its_fence,
+            leases: a_lease_given_back_is_free_at_once,
+            leases: a_late_release_leaves_the_new_holder_alone,
+            leases: a_stale_holder_changes_nothing,
+            leases: a_batch_begun_before_the_lease_changed_hands_is_never_shown,
+            leases: an_ended_lease_that_nobody_took_still_commits,
+            progress: a_checkpoint_moves_back_only_when_told_to,
+            progress: progress_needs_no_batch,
+            progress: starting_again_keeps_unsent_events_and_numbers,
+            progress: a_commit_of_an_ended_epoch_is_refused,
+            progress: streams_are_listed_as_they_were_met,
+            positions: positions_are_per_output_and_stream,
+            positions: a_position_never_moves_back_and_never_past_what_is_stored,
+            positions: memory_moves_with_the_positions_or_not_at_all,
+            positions: collecting_waits_for_the_slowest,
+            positions: collecting_frees_streams_that_no_output_takes,
+            positions: collecting_without_outputs_removes_nothing,
+            positions: a_new_output_starts_where_it_is_told,
+            positions: a_stream_younger_than_its_output_is_sent_from_its_first_event,
+            positions: depth_counts_what_is_not_confirmed,
+            cancel: a_cancelled_commit_is_whole_or_absent,
+            cancel: a_cancelled_append_can_be_thrown_away,
+            model: any_sequence_of_calls_behaves_as_the_model_says,
+        }
+    };
+}
+
+/// One test per claim about a store that outlives its process.
+macro_rules! every_lasting_store {
+    ($place:expr) => {
+        $crate::store::conformance::claims! { $place,
+            gone: a_closed_store_gives_everything_back,
+            gone: a_killed_store_gives_everything_back,
+            gone: a_dead_writers_batch_is_gone_with_its_octets,
+            gone: fences_go_on_growing_after_a_kill,
+            gone: forgotten_keys_leave_the_file,
+            gone: ended_epochs_leave_the_file,
+            gone: a_collected_backlog_leaves_the_file,
+            model: any_sequence_of_calls_and_kills_behaves_as_the_model_says,
+        }
+    };
+}
+
+/// `room: claim` pairs to tests.
+macro_rules! claims {
+    ($place:expr, $($room:ident: $claim:ident),+ $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $claim() {
+                $crate::store::conformance::$room::$claim(&mut $place).await;
+            }
+        )+
+    };
+}
+
+pub(super) use {claims, every_lasting_store, every_store};
+
+/// The node of most tests.
+const NODE: &str = "node-1";
+
+/// Longer than any test.
+const TERM: Duration = Duration::from_secs(1_000_000);
+
+fn stream(service: &str) -> StreamKey {
+    StreamKey { tenant: "acme".to_owned(), service: service.to_owned(), query: None }
+}
+
+fn head(tag: &str) -> BatchHead {
+    BatchHead { input: "acme".to_owned(), service: "alerts".to_owned(), tag: tag.to_owned(), pulled_ms: 7 }
+}
+
+/// A frame whose lines say who they are.
+fn frame(name: &str, events: u32) -> Frame {
+    let body = (0..events).map(|line| format!("{{\"name\":\"{name}\",\"line\":{line}}}\n")).collect::<String>();
+    Frame { events, body: body.into_bytes() }
+}
+
+/// A key that lies somewhere among the others, as a hash does.
+fn key(number: u64) -> VersionKey {
+    let spread = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    VersionKey(spread.to_be_bytes())
+}
+
+fn stored_key(number: u64, time_ms: i64) -> StoredKey {
+    StoredKey { key: key(number), time_ms }
+}
+
+/// What a writer counts of these frames.
+fn count(id: BatchId, frames: &[Frame]) -> BatchCount {
+    BatchCount {
+        id,
+        frames: u32::try_from(frames.len()).expect("few"),
+        events: frames.iter().map(|frame| u64::from(frame.events)).sum(),
+        bytes: frames.iter().map(|frame| frame.body.len() as u64).sum(),
+    }
+}
+
+async fn lease(store: &dyn Store, stream: &StreamKey) -> Lease {
+    store.acquire(&format!("stream {stream}"), NODE, TERM).await.expect("acquire").expect("nobody else holds it")
+}
+
+/// Begins a batch and fills it.
+async fn fill(store: &dyn Store, lease: &Lease, stream: &StreamKey, frames: &[Frame]) -> BatchId {
+    let id = store.begin(lease, stream, &head("tag")).await.expect("begin");
+    for frame in frames {
+        store.append(id, frame).await.expect("append");
+    }
+    id
+}
+
+/// A batch from beginning to end, in the stream's present epoch.
+async fn put(
+    store: &dyn Store,
+    stream: &StreamKey,
+    frames: &[Frame],
+    keys: Vec<StoredKey>,
+    progress: Progress,
+) -> Result<u64, StoreError> {
+    let lease = lease(store, stream).await;
+    let epoch = store.stream(stream).await?.epoch;
+    let id = fill(store, &lease, stream, frames).await;
+    let commit = Commit { epoch, batch: Some(count(id, frames)), keys, progress };
+    store.commit(&lease, stream, &commit).await.map(|number| number.expect("there was a batch"))
+}
+
+/// A batch of one frame without keys.
+async fn put_frame(store: &dyn Store, stream: &StreamKey, frame: Frame) -> u64 {
+    put(store, stream, &[frame], Vec::new(), Progress::default()).await.expect("commit")
+}
+
+/// Keys alone, with a horizon.
+async fn put_keys(
+    store: &dyn Store,
+    stream: &StreamKey,
+    keys: Vec<StoredKey>,
+    forget_before_ms: Option<i64>,
+) -> Result<(), StoreError> {
+    let lease = lease(store, stream).await;
+    let epoch = store.stream(stream).await?.epoch;
+    let commit = Commit { epoch, batch: None, keys, progress: Progress { forget_before_ms, ..Progress::default() } };
+    store.commit(&lease, stream, &commit).await.map(drop)
+}
+
+/// Everything visible.
+async fn all_frames(store: &dyn Store, stream: &StreamKey) -> Vec<StoredFrame> {
+    store.read(stream, Position::START, usize::MAX).await.expect("read")
+}
+
+/// Where visible frames stand, as (batch, frame).
+async fn places(store: &dyn Store, stream: &StreamKey) -> Vec<(u64, u32)> {
+    let frames = all_frames(store, stream).await;
+    frames.iter().map(|frame| (frame.position.batch, frame.position.frame)).collect()
+}
+
+fn at(batch: u64, frame: u32) -> Position {
+    Position { batch, frame }
+}

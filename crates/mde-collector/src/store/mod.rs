@@ -17,7 +17,11 @@ pub mod sqlite;
 
 use crate::record::{BatchHead, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
 use async_trait::async_trait;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// Wall time as a store is given it; simulated time comes in here. Unit: milliseconds since 1970, UTC.
+pub type WallClock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The right to work on one thing (a stream, an output) until it is lost, released or outlived.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,1 +1,279 @@
-//! SQLite behind the store's traits.
+//! SQLite behind the store's traits: one file in the state folder, one connection that writes, two that read.
+//!
+//! Everything that must hold together is written in one immediate transaction, and no transaction waits for anything
+//! but the disk. Wall time comes in as a closure; nothing here reads a clock.
+
+mod batch;
+mod check;
+mod collect;
+mod connection;
+mod fault;
+mod files;
+mod frame;
+mod keys;
+mod lease;
+mod position;
+mod read;
+mod stream;
+
+pub use files::foreign_files;
+
+use super::{
+    Attached, BatchId, Checkpoints, Commit, Depth, Lease, Leases, Outbox, StartAt, Store, StoreError, StreamState,
+    WallClock,
+};
+use crate::record::{BatchHead, Frame, Position, StoredFrame, StreamKey, VersionKey};
+use async_trait::async_trait;
+use connection::{Connections, Held, Transaction};
+use fault::Fault;
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// The store in a folder, or in memory for `persistence: memory`. Dropping it without `close` is what a kill does.
+pub struct SqliteStore {
+    connections: Connections,
+    /// The database's name, for errors.
+    path: PathBuf,
+    now: WallClock,
+    /// `None` in memory and once closed.
+    folder: Mutex<Option<files::Folder>>,
+}
+
+/// Opens the store of a folder, which is made if it is missing.
+///
+/// Errors: `Locked` while another process uses the folder; `Foreign`, `Newer` and `Damaged` for a file that must not be
+/// used; its content stays as it is then. An existing file is never replaced by an empty one.
+pub async fn open(directory: &Path, now: WallClock) -> Result<SqliteStore, StoreError> {
+    let folder = files::Folder::take(directory)?;
+    folder.create_database().await?;
+    let path = folder.database();
+    let writer = prepare(&folder, &path).await.map_err(|fault| fault.at(&path))?;
+    let connections = Connections::beside(&path, writer).await.map_err(|fault| fault.at(&path))?;
+    SqliteStore { connections, path, now, folder: Mutex::new(Some(folder)) }.started().await
+}
+
+/// Opens an empty store that lives as long as the value.
+pub async fn open_memory(now: WallClock) -> Result<SqliteStore, StoreError> {
+    let path = PathBuf::from(":memory:");
+    let fill = async {
+        let mut connection = connection::for_creation(&path).connect().await?;
+        check::migrate(&mut connection).await?;
+        Ok(connection)
+    };
+    let connections = Connections::alone(fill.await.map_err(|fault: Fault| fault.at(&path))?);
+    SqliteStore { connections, path, now, folder: Mutex::new(None) }.started().await
+}
+
+/// The writing connection to a file that was looked at as closely as its last end demands.
+async fn prepare(folder: &files::Folder, path: &Path) -> Result<SqliteConnection, Fault> {
+    let has_log = folder.has_log();
+    let mut inspection = connection::for_inspection(path).connect().await?;
+    check::identify(&mut inspection, path).await?;
+    let closed = !has_log && check::was_closed(&mut inspection).await?;
+    // The second connection comes before the first one goes: the last to leave would copy the log into a file that
+    // has not been checked yet.
+    let mut writer = connection::for_writing(path).connect().await?;
+    inspection.close().await?;
+    check::migrate(&mut writer).await?;
+    if closed {
+        check::quick(&mut writer, path).await?;
+    } else {
+        check::full(&mut writer).await?;
+    }
+    Ok(writer)
+}
+
+impl SqliteStore {
+    /// Takes over from whoever used the file last: his leases have ended, his invisible batches go.
+    async fn started(self) -> Result<Self, StoreError> {
+        let taken_over = async {
+            let mut transaction = self.connections.write().await?;
+            let result = take_over(&mut transaction).await;
+            for batch in transaction.end(result).await? {
+                collect::discard(&self.connections, batch).await?;
+            }
+            Ok(())
+        };
+        taken_over.await.map_err(|fault: Fault| fault.at(&self.path))?;
+        Ok(self)
+    }
+
+    /// A connection that sees what was committed.
+    async fn reader(&self) -> Result<Held<'_>, StoreError> {
+        self.connections.read().await.map_err(|fault| fault.at(&self.path))
+    }
+
+    /// The transaction that may write.
+    async fn transaction(&self) -> Result<Transaction<'_>, StoreError> {
+        self.connections.write().await.map_err(|fault| fault.at(&self.path))
+    }
+
+    /// Ends a transaction, and gives a fault the file's name.
+    async fn end<T>(&self, transaction: Transaction<'_>, result: Result<T, Fault>) -> Result<T, StoreError> {
+        self.named(transaction.end(result).await)
+    }
+
+    fn named<T>(&self, result: Result<T, Fault>) -> Result<T, StoreError> {
+        result.map_err(|fault| fault.at(&self.path))
+    }
+}
+
+/// From here on the file counts as in use: only `close` sets the flag again.
+async fn take_over(connection: &mut SqliteConnection) -> Result<Vec<BatchId>, Fault> {
+    sqlx::query("UPDATE store SET clean = 0").execute(&mut *connection).await?;
+    lease::end_all(connection).await?;
+    collect::invisible(connection).await
+}
+
+#[async_trait]
+impl Outbox for SqliteStore {
+    async fn begin(&self, lease: &Lease, stream: &StreamKey, head: &BatchHead) -> Result<BatchId, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = batch::begin(&mut transaction, lease, stream, head).await;
+        self.end(transaction, result).await
+    }
+
+    async fn append(&self, batch: BatchId, frame: &Frame) -> Result<(), StoreError> {
+        let packed = frame::pack(frame);
+        let mut transaction = self.transaction().await?;
+        let result = batch::append(&mut transaction, batch, packed).await;
+        self.end(transaction, result).await
+    }
+
+    async fn commit(&self, lease: &Lease, stream: &StreamKey, commit: &Commit) -> Result<Option<u64>, StoreError> {
+        let now_ms = (self.now)();
+        let mut transaction = self.transaction().await?;
+        let result = batch::commit(&mut transaction, lease, stream, commit, now_ms).await;
+        self.end(transaction, result).await
+    }
+
+    async fn discard(&self, batch: BatchId) -> Result<(), StoreError> {
+        self.named(collect::discard(&self.connections, batch).await)
+    }
+
+    async fn read(
+        &self,
+        stream: &StreamKey,
+        after: Position,
+        max_bytes: usize,
+    ) -> Result<Vec<StoredFrame>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(read::frames(&mut reader, stream, after, max_bytes).await)
+    }
+
+    async fn attach(&self, output: &str, stream: &StreamKey, start: &StartAt) -> Result<Attached, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = position::attach(&mut transaction, output, stream, start).await;
+        self.end(transaction, result).await
+    }
+
+    async fn advance(
+        &self,
+        lease: &Lease,
+        output: &str,
+        positions: &[(StreamKey, Position)],
+        memory: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = match lease::require(&mut transaction, lease).await {
+            Ok(()) => position::advance(&mut transaction, output, positions, memory).await,
+            Err(fault) => Err(fault),
+        };
+        self.end(transaction, result).await
+    }
+
+    async fn output_memory(&self, output: &str) -> Result<Option<String>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(position::memory(&mut reader, output).await)
+    }
+
+    async fn depth(&self, output: &str) -> Result<Depth, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(read::depth(&mut reader, output).await)
+    }
+
+    async fn bytes(&self) -> Result<u64, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(read::octets(&mut reader).await)
+    }
+
+    async fn collect(&self, outputs: &[String]) -> Result<u64, StoreError> {
+        self.named(collect::collect(&self.connections, outputs).await)
+    }
+}
+
+#[async_trait]
+impl Checkpoints for SqliteStore {
+    async fn stream(&self, stream: &StreamKey) -> Result<StreamState, StoreError> {
+        let mut reader = self.reader().await?;
+        let found = self.named(stream::find(&mut reader, stream).await)?;
+        drop(reader);
+        if let Some(row) = found {
+            return Ok(row.state());
+        }
+        let mut transaction = self.transaction().await?;
+        let result = stream::meet(&mut transaction, stream).await;
+        Ok(self.end(transaction, result).await?.state())
+    }
+
+    async fn streams(&self) -> Result<Vec<(StreamKey, StreamState)>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(stream::all(&mut reader).await)
+    }
+
+    async fn known(&self, stream: &StreamKey, keys: &[VersionKey]) -> Result<Vec<bool>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(keys::known(&mut reader, stream, keys).await)
+    }
+
+    async fn start_again(&self, lease: &Lease, stream: &StreamKey, memory: &str) -> Result<StreamState, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = match lease::require(&mut transaction, lease).await {
+            Ok(()) => stream::start_again(&mut transaction, stream, memory).await,
+            Err(fault) => Err(fault),
+        };
+        self.end(transaction, result).await
+    }
+}
+
+#[async_trait]
+impl Leases for SqliteStore {
+    async fn acquire(&self, name: &str, owner: &str, term: Duration) -> Result<Option<Lease>, StoreError> {
+        let now_ms = (self.now)();
+        let until_ms = now_ms.saturating_add(i64::try_from(term.as_millis()).unwrap_or(i64::MAX));
+        let mut transaction = self.transaction().await?;
+        let result = lease::acquire(&mut transaction, name, owner, now_ms, until_ms).await;
+        self.end(transaction, result).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = lease::release(&mut transaction, lease).await;
+        self.end(transaction, result).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn close(&self) -> Result<(), StoreError> {
+        self.named(self.connections.close().await)?;
+        // The lock goes last: whoever takes it finds the files at rest.
+        self.folder.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+/// A count as SQL has it. Counts of ours stay far below 2^63; a position that a caller makes up is capped.
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A count as Rust has it. SQL never gives a negative one; damage that does is caught by checksums and sums.
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
+}

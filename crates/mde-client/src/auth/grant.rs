@@ -1,0 +1,69 @@
+//! The answer that holds a token.
+
+use serde::Deserialize;
+use std::time::Duration;
+
+/// A lifetime for answers that tell none. Short, so that a wrong guess costs a renewal and not an hour of refusals.
+const UNTOLD: Duration = Duration::from_secs(300);
+
+/// Longest lifetime that is believed.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// What is read of the answer.
+#[derive(Deserialize)]
+pub(crate) struct Grant {
+    /// The token.
+    pub access_token: String,
+    /// Unit: seconds; a number, or a string that holds one.
+    #[serde(default)]
+    expires_in: Option<Seconds>,
+}
+
+/// A number in either spelling.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(f64),
+    Text(String),
+}
+
+impl Grant {
+    /// Reads the answer; `None` where it holds no token.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok()
+    }
+
+    /// How long the token lives.
+    pub fn lifetime(&self) -> Duration {
+        let seconds = match &self.expires_in {
+            Some(Seconds::Number(seconds)) => Some(*seconds),
+            Some(Seconds::Text(text)) => text.trim().parse().ok(),
+            None => None,
+        };
+        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map_or(UNTOLD, |told| told.min(LONGEST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_read_in_either_spelling() {
+        for (body, seconds) in [
+            (r#"{"access_token":"t","expires_in":3599}"#, 3_599),
+            (r#"{"access_token":"t","expires_in":"3599","expires_on":"1506484173"}"#, 3_599),
+            (r#"{"access_token":"t","expires_in":3}"#, 3),
+            (r#"{"access_token":"t"}"#, 300),
+            (r#"{"access_token":"t","expires_in":null}"#, 300),
+            (r#"{"access_token":"t","expires_in":-1}"#, 300),
+            (r#"{"access_token":"t","expires_in":1e300}"#, 300),
+            (r#"{"access_token":"t","expires_in":99999999}"#, 86_400),
+        ] {
+            let grant = Grant::read(body.as_bytes()).expect("it holds a token");
+            assert_eq!(grant.lifetime(), Duration::from_secs(seconds), "{body}");
+        }
+        assert!(Grant::read(br#"{"expires_in":3599}"#).is_none());
+        assert!(Grant::read(b"<html>").is_none());
+    }
+}

@@ -1,0 +1,150 @@
+//! Asks for tokens, keeps the newest, renews it ahead of its end.
+
+use super::grant::Grant;
+use super::{Identity, Refusal, Token, TokenSource};
+use crate::answer::{ERROR_CAP, head};
+use crate::body::Body;
+use crate::error::{Context, Error, ErrorKind, ServerDate};
+use crate::retry;
+use crate::transport::{Transport, TransportError};
+use reqwest::header::RETRY_AFTER;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// Longest wait for the head of the answer, and longest silence in it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The token of one identity. Share it among all that call with it.
+///
+/// One request is under way at most. While a renewal fails and the old token is still good, the old one is given.
+pub struct Tokens {
+    identity: Box<dyn Identity>,
+    transport: Arc<dyn Transport>,
+    held: Mutex<Held>,
+    /// Whoever has it asks; the others wait for what comes of it.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What is known.
+#[derive(Default)]
+struct Held {
+    token: Option<Token>,
+    /// Newest `Date` of the identity provider.
+    date: Option<ServerDate>,
+    /// Requests finished so far, so that those who waited know that one was made for them.
+    asked: u64,
+    /// How the last request failed; `None` if it did not.
+    failure: Option<Error>,
+    /// Failures in a row, and the moment before which no renewal ahead of time is tried again.
+    failures: u32,
+    again_at: Option<Instant>,
+}
+
+impl Tokens {
+    /// The tokens of that identity. Asks for nothing yet.
+    #[must_use]
+    pub fn new(identity: impl Identity + 'static, transport: Arc<dyn Transport>) -> Self {
+        let (held, turn) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { identity: Box::new(identity), transport, held, turn }
+    }
+
+    /// What is known, for a moment. Nothing that is held here is left half changed by a panic.
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One request for a token.
+    async fn ask(&self) -> Result<Token, Error> {
+        let request = self.identity.request()?;
+        let host = request.url.host_str().unwrap_or_default();
+        let context = Context { action: format!("get a token from {host}"), ..Context::default() };
+        let asked_at = Instant::now();
+        let answer = timeout(ANSWER_TIMEOUT, self.transport.send(request)).await;
+        let response = answer
+            .unwrap_or(Err(TransportError::Timeout(None)))
+            .map_err(|cause| Error::transport(cause, context.clone()))?;
+        let context = head(&response, context);
+        if context.date.is_some() {
+            self.held().date = context.date;
+        }
+        let status = response.status;
+        let retry_after = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut body = Body::new(response.body, ANSWER_TIMEOUT, context.clone());
+        if status != 200 {
+            let answered_ms = context.date.map(|date| date.unix_ms);
+            let body = body.beginning(ERROR_CAP).await;
+            let refusal = Refusal::read(status, &body, retry_after.as_deref(), answered_ms);
+            return Err(Error::new(ErrorKind::Token(refusal), context));
+        }
+        let grant = body.whole(ERROR_CAP).await?.and_then(|body| Grant::read(&body));
+        grant
+            .and_then(|grant| Token::new(&grant.access_token, asked_at, grant.lifetime()))
+            .ok_or_else(|| Error::new(ErrorKind::NotJson, context))
+    }
+
+    /// Notes what came of a request, and answers the one who made it.
+    fn note(&self, outcome: Result<Token, Error>) -> Result<Token, Error> {
+        let now = Instant::now();
+        let mut held = self.held();
+        held.asked += 1;
+        match outcome {
+            Ok(token) => {
+                *held = Held { token: Some(token.clone()), date: held.date, asked: held.asked, ..Held::default() };
+                Ok(token)
+            }
+            Err(error) => {
+                held.failures = held.failures.saturating_add(1);
+                held.again_at = Some(now + retry::longest_backoff(held.failures));
+                held.failure = Some(error.clone());
+                held.token.clone().filter(|token| token.is_good(now)).ok_or(error)
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl TokenSource for Tokens {
+    async fn token(&self) -> Result<Token, Error> {
+        loop {
+            let now = Instant::now();
+            let (good, asked) = {
+                let held = self.held();
+                let patient = held.again_at.is_some_and(|again_at| now < again_at);
+                match &held.token {
+                    Some(token) if token.is_fresh(now) || (patient && token.is_good(now)) => return Ok(token.clone()),
+                    token => (token.clone().filter(|token| token.is_good(now)), held.asked),
+                }
+            };
+            let _turn = match (good, self.turn.try_lock()) {
+                (_, Ok(turn)) => turn,
+                // Somebody renews it already; meanwhile the old one will do.
+                (Some(token), Err(_)) => return Ok(token),
+                (None, Err(_)) => self.turn.lock().await,
+            };
+            {
+                let held = self.held();
+                if held.asked != asked {
+                    match (&held.failure, &held.token) {
+                        (Some(failure), _) => return Err(failure.clone()),
+                        (None, Some(token)) => return Ok(token.clone()),
+                        // It came, and was refused at once.
+                        (None, None) => continue,
+                    }
+                }
+            }
+            return self.note(self.ask().await);
+        }
+    }
+
+    fn refused(&self, token: &Token) {
+        let mut held = self.held();
+        if held.token.as_ref() == Some(token) {
+            held.token = None;
+        }
+    }
+
+    fn date(&self) -> Option<ServerDate> {
+        self.held().date
+    }
+}

@@ -1,0 +1,77 @@
+//! The seam below HTTP: a request in, a streamed response out.
+//!
+//! [`ReqwestTransport`](crate::ReqwestTransport) uses real sockets; a simulator can answer in process instead.
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use std::fmt;
+use std::sync::Arc;
+use url::Url;
+
+/// Sends requests. One transport serves any number of calls at once.
+///
+/// It follows no redirect, repeats nothing and hands out the body as it arrives, decompressed.
+#[async_trait::async_trait]
+pub trait Transport: Send + Sync {
+    /// Sends the request and waits for the head of the answer, whatever its status.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError>;
+}
+
+/// One request.
+#[derive(Clone)]
+pub struct HttpRequest {
+    /// GET or POST.
+    pub method: Method,
+    /// Where to, complete.
+    pub url: Url,
+    /// Among them `Authorization`, marked as sensitive.
+    pub headers: HeaderMap,
+    /// What is posted.
+    pub body: Option<Bytes>,
+}
+
+impl fmt::Debug for HttpRequest {
+    /// Leaves out the query (filters), the headers and the body (secrets).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.method, self.url.host_str().unwrap_or_default(), self.url.path())
+    }
+}
+
+/// One response: its head, and a body that has yet to arrive.
+pub struct HttpResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The head.
+    pub headers: HeaderMap,
+    /// The body in pieces of any size. An error ends it; a body without error is whole.
+    pub body: BoxStream<'static, Result<Bytes, TransportError>>,
+}
+
+impl fmt::Debug for HttpResponse {
+    /// The status only: headers and body are not ours to show.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpResponse({})", self.status)
+    }
+}
+
+/// What lies below a [`TransportError`]. It must name no query and no secret.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// A failure below HTTP.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TransportError {
+    /// The server was not reached: name, route, port, proxy or certificate.
+    #[error("connect to the server")]
+    Connect(#[source] Option<Cause>),
+    /// It was reached and did not answer in time, or stopped in the middle.
+    #[error("hear from the server in time")]
+    Timeout(#[source] Option<Cause>),
+    /// The body broke off, or could not be decompressed.
+    #[error("read the body to its end")]
+    Cut(#[source] Option<Cause>),
+    /// The connection broke before the head of an answer, or the answer is no HTTP.
+    #[error("exchange a request for an answer")]
+    Broken(#[source] Option<Cause>),
+}

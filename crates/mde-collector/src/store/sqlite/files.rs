@@ -1,0 +1,111 @@
+//! Our files in the state folder: which they are, who may use them, and how the first one comes to be.
+
+use super::connection;
+use super::fault::Fault;
+use crate::store::StoreError;
+use sqlx::{ConnectOptions, Connection};
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The database. SQLite keeps its log and the log's index beside it (`-wal`, `-shm`).
+const DATABASE: &str = "mde-collector.db";
+
+/// Held by the process that works on the folder.
+const LOCK: &str = "mde-collector.lock";
+
+/// A database that is being made; it gets its name when it is whole.
+const UNFINISHED: &str = "mde-collector.db.new";
+
+/// What SQLite appends to a database's name for its helpers.
+const HELPERS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// Names that begin like this are the collector's, whichever of its rooms they belong to.
+const OURS: &str = "mde-collector";
+
+/// A state folder that this process alone may use, as long as the value lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    directory: PathBuf,
+    /// Its lock ends when the file is closed, and so with the process at the latest.
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder, which is made if it is missing, and removes what a broken-off creation left.
+    pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(directory).map_err(disk)?;
+        let path = directory.join(LOCK);
+        let lock = File::options().create(true).append(true).open(&path).map_err(disk)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path: path.display().to_string() }),
+            Err(TryLockError::Error(cause)) => return Err(disk(cause)),
+        }
+        let folder = Self { directory: directory.to_owned(), _lock: lock };
+        for helper in HELPERS {
+            remove_if_there(&folder.directory.join(format!("{UNFINISHED}{helper}")))?;
+        }
+        Ok(folder)
+    }
+
+    /// Where the database is, or will be.
+    pub(super) fn database(&self) -> PathBuf {
+        self.directory.join(DATABASE)
+    }
+
+    /// Whether the log holds something that the database file may lack.
+    pub(super) fn has_log(&self) -> bool {
+        fs::metadata(self.directory.join(format!("{DATABASE}-wal"))).is_ok_and(|log| log.len() > 0)
+    }
+
+    /// Makes the database if this folder has never had one: whole under another name first, so that a kill at any
+    /// moment leaves either nothing or all of it.
+    pub(super) async fn create_database(&self) -> Result<(), StoreError> {
+        let path = self.database();
+        if path.try_exists().map_err(disk)? {
+            return Ok(());
+        }
+        if self.has_log() {
+            let what = "its log is there, the file itself is not".to_owned();
+            return Err(StoreError::Damaged { path: path.display().to_string(), what });
+        }
+        let unfinished = self.directory.join(UNFINISHED);
+        fill(&unfinished).await.map_err(|fault| fault.at(&unfinished))?;
+        File::open(&unfinished).and_then(|file| file.sync_all()).map_err(disk)?;
+        fs::rename(&unfinished, &path).map_err(disk)?;
+        File::open(&self.directory).and_then(|folder| folder.sync_all()).map_err(disk)
+    }
+}
+
+/// Names in the folder that are not ours, in order. They are left alone; one log line names them.
+pub fn foreign_files(directory: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if !name.starts_with(OURS) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+async fn fill(path: &Path) -> Result<(), Fault> {
+    let mut connection = connection::for_creation(path).connect().await?;
+    super::check::migrate(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(disk(cause)),
+        _ => Ok(()),
+    }
+}
+
+/// The system's own words; they name no path and no data.
+fn disk(cause: io::Error) -> StoreError {
+    StoreError::Disk(cause.to_string())
+}

@@ -1,0 +1,199 @@
+//! Version keys: which versions a stream has stored in its present epoch.
+//!
+//! *Forgotten* is a matter of the stream's horizon: a key of a time before it is unknown from that commit on. Taking the
+//! rows out of the file is a matter of space only and is done by a hand that moves around the keys in their own order,
+//! a few steps with each commit: the rows it removes lie side by side, and no index by time has to be kept.
+
+use super::fault::Fault;
+use super::stream;
+use crate::record::{StoredKey, StreamKey, VersionKey};
+use sqlx::SqliteConnection;
+use std::fmt::Write;
+
+/// Keys in one INSERT: as many pages may have to be kept in memory for taking it back.
+const INSERT_CHUNK: usize = 250;
+
+/// Keys in one question.
+const QUESTION_CHUNK: usize = 1_000;
+
+/// Keys that the hand looks at for each key stored: with four, at most a third of those in the file are forgotten ones.
+const STEPS_PER_KEY: usize = 4;
+
+/// Bounds on the steps of one commit: it always gets on, and it never takes long.
+const STEPS: (usize, usize) = (1_000, 50_000);
+
+/// Keys of ended epochs that one commit removes.
+const OLD_EPOCH_STEPS: i64 = 20_000;
+
+/// For each key, whether the stream knows it.
+pub(super) async fn known(
+    connection: &mut SqliteConnection,
+    stream: &StreamKey,
+    keys: &[VersionKey],
+) -> Result<Vec<bool>, Fault> {
+    let mut answer = vec![false; keys.len()];
+    let Some(row) = stream::find(connection, stream).await? else {
+        return Ok(answer);
+    };
+    for (chunk, answer) in keys.chunks(QUESTION_CHUNK).zip(answer.chunks_mut(QUESTION_CHUNK)) {
+        let found: Vec<i64> = sqlx::query_scalar(
+            "SELECT asked.key FROM json_each($1) AS asked CROSS JOIN version_key AS stored
+             WHERE stored.stream = $2 AND stored.epoch = $3 AND stored.key = unhex(asked.value)
+               AND stored.time_ms >= $4",
+        )
+        .bind(json_array(chunk, |text, key| hex(text, key)))
+        .bind(row.id)
+        .bind(row.epoch)
+        .bind(row.horizon_ms.unwrap_or(i64::MIN))
+        .fetch_all(&mut *connection)
+        .await?;
+        for index in found {
+            let place = usize::try_from(index).ok().and_then(|index| answer.get_mut(index));
+            *place.expect("the answer is an index of the question") = true;
+        }
+    }
+    Ok(answer)
+}
+
+/// Stores keys and moves the horizon, as one commit does it.
+///
+/// Keys that are behind the old horizon leave first where the new one lies before it: they must not come back, and the
+/// commit's own keys of that time must stay.
+pub(super) async fn store(
+    connection: &mut SqliteConnection,
+    row: &stream::Row,
+    stream: &StreamKey,
+    keys: &[StoredKey],
+    forget_before_ms: Option<i64>,
+) -> Result<(), Fault> {
+    if let (Some(new), Some(old)) = (forget_before_ms, row.horizon_ms)
+        && new < old
+    {
+        // Rare (the clocks were wrong), so all at once.
+        sqlx::query("DELETE FROM version_key WHERE stream = $1 AND epoch = $2 AND time_ms < $3")
+            .bind(row.id)
+            .bind(row.epoch)
+            .bind(old)
+            .execute(&mut *connection)
+            .await?;
+    }
+    if !keys.is_empty() {
+        insert(connection, row, stream, keys).await?;
+    }
+    if let Some(before_ms) = forget_before_ms {
+        forget(connection, row, before_ms, keys.len()).await?;
+    }
+    Ok(())
+}
+
+/// One that the stream knows already, or that comes twice, makes the whole commit fail.
+async fn insert(
+    connection: &mut SqliteConnection,
+    row: &stream::Row,
+    stream: &StreamKey,
+    keys: &[StoredKey],
+) -> Result<(), Fault> {
+    // In their own order they touch each page once.
+    let mut sorted = keys.to_vec();
+    sorted.sort_unstable_by_key(|stored| stored.key);
+    let mut repeated = sorted.windows(2).filter(|pair| pair[0].key == pair[1].key).count();
+    for chunk in sorted.chunks(INSERT_CHUNK) {
+        // Text: 32 hex digits of the key, then the time.
+        let stored = sqlx::query(
+            "INSERT INTO version_key (stream, epoch, key, time_ms)
+             SELECT $1, $2, unhex(substr(value, 1, 32)), CAST(substr(value, 33) AS INTEGER) FROM json_each($3)
+             WHERE true
+             ON CONFLICT (stream, epoch, key) DO UPDATE SET time_ms = excluded.time_ms WHERE version_key.time_ms < $4",
+        )
+        .bind(row.id)
+        .bind(row.epoch)
+        .bind(json_array(chunk, |text, stored| {
+            hex(text, &stored.key);
+            write!(text, "{}", stored.time_ms).expect("a String takes everything");
+        }))
+        .bind(row.horizon_ms.unwrap_or(i64::MIN))
+        .execute(&mut *connection)
+        .await?;
+        // What conflicts with a remembered key is passed over and so not counted.
+        repeated += chunk.len() - usize::try_from(stored.rows_affected()).unwrap_or(chunk.len()).min(chunk.len());
+    }
+    if repeated > 0 {
+        return Err(Fault::broken(stream, format!("{repeated} of {} versions are stored already", keys.len())));
+    }
+    Ok(())
+}
+
+/// Moves the horizon, and the hand a few steps on.
+async fn forget(
+    connection: &mut SqliteConnection,
+    row: &stream::Row,
+    before_ms: i64,
+    stored: usize,
+) -> Result<(), Fault> {
+    sweep_old_epochs(connection, row).await?;
+    let steps = (stored * STEPS_PER_KEY).clamp(STEPS.0, STEPS.1);
+    let reached: Option<Vec<u8>> = sqlx::query_scalar(
+        "SELECT key FROM version_key WHERE stream = $1 AND epoch = $2 AND key > $3 ORDER BY key LIMIT 1 OFFSET $4",
+    )
+    .bind(row.id)
+    .bind(row.epoch)
+    .bind(&row.hand)
+    .bind(super::signed(steps as u64))
+    .fetch_optional(&mut *connection)
+    .await?;
+    sqlx::query(
+        "DELETE FROM version_key
+         WHERE stream = $1 AND epoch = $2 AND key > $3 AND ($4 IS NULL OR key <= $4) AND time_ms < $5",
+    )
+    .bind(row.id)
+    .bind(row.epoch)
+    .bind(&row.hand)
+    .bind(reached.as_deref())
+    .bind(before_ms)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("UPDATE stream SET horizon_ms = $2, hand = $3 WHERE id = $1")
+        .bind(row.id)
+        .bind(before_ms)
+        .bind(reached.unwrap_or_default())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Removes some keys of epochs that are over.
+pub(super) async fn sweep_old_epochs(connection: &mut SqliteConnection, row: &stream::Row) -> Result<(), Fault> {
+    if row.epoch == 1 {
+        return Ok(());
+    }
+    sqlx::query(
+        "DELETE FROM version_key WHERE (stream, epoch, key) IN
+             (SELECT stream, epoch, key FROM version_key WHERE stream = $1 AND epoch < $2 LIMIT $3)",
+    )
+    .bind(row.id)
+    .bind(row.epoch)
+    .bind(OLD_EPOCH_STEPS)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A JSON array of texts: one parameter for any number of keys, so that the statement is always the same.
+fn json_array<T>(items: &[T], mut write: impl FnMut(&mut String, &T)) -> String {
+    let mut text = String::with_capacity(items.len() * 52 + 2);
+    text.push('[');
+    for (index, item) in items.iter().enumerate() {
+        text.push_str(if index == 0 { "\"" } else { ",\"" });
+        write(&mut text, item);
+        text.push('"');
+    }
+    text.push(']');
+    text
+}
+
+/// The key's 32 hex digits.
+fn hex(text: &mut String, key: &VersionKey) {
+    for byte in key.0 {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+    }
+}

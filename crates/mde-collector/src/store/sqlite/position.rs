@@ -1,0 +1,128 @@
+//! Where outputs stand in each stream, and what they want to find again.
+
+use super::fault::Fault;
+use super::{signed, stream, unsigned};
+use crate::record::{Position, StreamKey};
+use crate::store::{Attached, StartAt};
+use sqlx::SqliteConnection;
+
+/// Makes an output known for a stream, on their first meeting as `start` says, and tells where it stands.
+///
+/// A stream that was made after the output starts at its oldest frame whatever `start` says: all its events are newer
+/// than the output, and "now" was when the output was made.
+pub(super) async fn attach(
+    connection: &mut SqliteConnection,
+    output: &str,
+    stream: &StreamKey,
+    start: &StartAt,
+) -> Result<Attached, Fault> {
+    // The output comes first: with a stream that is made by this very call it shall count as the older one.
+    let newest_stream = meet(connection, output, start).await?;
+    let row = stream::meet(connection, stream).await?;
+    if let Some(position) = find(connection, output, row.id).await? {
+        return Ok(Attached { stream: stream.clone(), position });
+    }
+    let position = match start {
+        // A renaming takes over where the other stands; what the other never met, it has never sent.
+        StartAt::Output(other) => find(connection, other, row.id).await?.unwrap_or(Position::START),
+        StartAt::Now if row.id <= newest_stream => Position::after_batch(unsigned(row.last_batch)),
+        StartAt::Now | StartAt::Oldest => Position::START,
+    };
+    sqlx::query("INSERT INTO position (output, stream, batch, frame) VALUES ($1, $2, $3, $4)")
+        .bind(output)
+        .bind(row.id)
+        .bind(signed(position.batch))
+        .bind(i64::from(position.frame))
+        .execute(connection)
+        .await?;
+    Ok(Attached { stream: stream.clone(), position })
+}
+
+/// The output's row, made if it is new: the newest stream of that moment. A renamed output keeps its memory.
+async fn meet(connection: &mut SqliteConnection, output: &str, start: &StartAt) -> Result<i64, Fault> {
+    let before = match start {
+        StartAt::Output(other) => Some(other.as_str()),
+        StartAt::Now | StartAt::Oldest => None,
+    };
+    sqlx::query(
+        "INSERT INTO output (name, memory, newest_stream)
+         VALUES ($1, (SELECT memory FROM output WHERE name = $2), (SELECT coalesce(max(id), 0) FROM stream))
+         ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(output)
+    .bind(before)
+    .execute(&mut *connection)
+    .await?;
+    Ok(sqlx::query_scalar("SELECT newest_stream FROM output WHERE name = $1")
+        .bind(output)
+        .fetch_one(connection)
+        .await?)
+}
+
+async fn find(connection: &mut SqliteConnection, output: &str, stream: i64) -> Result<Option<Position>, Fault> {
+    let position: Option<(i64, i64)> =
+        sqlx::query_as("SELECT batch, frame FROM position WHERE output = $1 AND stream = $2")
+            .bind(output)
+            .bind(stream)
+            .fetch_optional(connection)
+            .await?;
+    Ok(position.map(decode))
+}
+
+/// A position from its two columns.
+pub(super) fn decode((batch, frame): (i64, i64)) -> Position {
+    Position { batch: unsigned(batch), frame: u32::try_from(frame).unwrap_or(u32::MAX) }
+}
+
+/// Moves positions forward. One that lies behind the stored one is passed over: it was confirmed long ago. One behind
+/// what the stream has shown is refused: it would skip events that are still to come.
+pub(super) async fn advance(
+    connection: &mut SqliteConnection,
+    output: &str,
+    positions: &[(StreamKey, Position)],
+    memory: Option<&str>,
+) -> Result<(), Fault> {
+    for (stream, new) in positions {
+        let row = stream::find(connection, stream).await?;
+        let Some(row) = row else {
+            return Err(Fault::broken(stream, "the stream is not known"));
+        };
+        let Some(old) = find(connection, output, row.id).await? else {
+            return Err(Fault::broken(stream, format!("output {output} is not attached")));
+        };
+        if new.batch > unsigned(row.last_batch) {
+            let what = format!("output {output} would pass batch {}, the newest is {}", new.batch, row.last_batch);
+            return Err(Fault::broken(stream, what));
+        }
+        if *new <= old {
+            continue;
+        }
+        sqlx::query("UPDATE position SET batch = $3, frame = $4 WHERE output = $1 AND stream = $2")
+            .bind(output)
+            .bind(row.id)
+            .bind(signed(new.batch))
+            .bind(i64::from(new.frame))
+            .execute(&mut *connection)
+            .await?;
+    }
+    if let Some(memory) = memory {
+        let kept = sqlx::query("UPDATE output SET memory = $2 WHERE name = $1")
+            .bind(output)
+            .bind(memory)
+            .execute(connection)
+            .await?;
+        if kept.rows_affected() == 0 {
+            return Err(Fault::broken(format!("output {output}"), "it has not been attached to any stream"));
+        }
+    }
+    Ok(())
+}
+
+/// What the output committed last.
+pub(super) async fn memory(connection: &mut SqliteConnection, output: &str) -> Result<Option<String>, Fault> {
+    let memory: Option<Option<String>> = sqlx::query_scalar("SELECT memory FROM output WHERE name = $1")
+        .bind(output)
+        .fetch_optional(connection)
+        .await?;
+    Ok(memory.flatten())
+}

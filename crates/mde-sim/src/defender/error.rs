@@ -1,0 +1,91 @@
+//! Error documents in the service's words. Source: vendor page "Common error codes" and answers seen in public issues.
+
+use crate::delivery::Answer;
+use crate::odata::QueryError;
+use crate::quota::Exceeded;
+use crate::scenario::RetryAfter;
+use axum::http::{StatusCode, header};
+use serde_json::json;
+use std::time::{Duration, SystemTime};
+
+/// What a gateway shows instead of JSON.
+pub(crate) const HTML: &[u8] = b"<!DOCTYPE html>\n<html><head><title>Service unavailable</title></head><body><h1>The service is unavailable.</h1></body></html>\n";
+
+/// Value of `target`, the correlation id: support would ask for it, here it is always the same.
+const TARGET: &str = "00000000-5157-4d00-8000-000000000001";
+
+/// The documented error document.
+pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Answer {
+    document(status, code, message, TARGET)
+}
+
+/// The same with a target of its own.
+fn document(status: StatusCode, code: &str, message: &str, target: &str) -> Answer {
+    Answer::json(status, &json!({"error": {"code": code, "message": message, "target": target}}))
+}
+
+/// The token is missing, not ours, expired or revoked.
+pub(crate) fn unauthorized() -> Answer {
+    error(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized (invalid or expired authorization header).")
+        .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
+}
+
+/// The tenant has no licence; a new token does not help.
+pub(crate) fn no_licence() -> Answer {
+    error(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized request - reason of failure: No Tvm license")
+}
+
+/// The application lacks a role.
+pub(crate) fn missing_roles(required: &[&str], granted: &[String]) -> Answer {
+    let message = format!(
+        "Missing application roles. API required roles: {}, application roles: {}.",
+        required.join(", "),
+        granted.join(",")
+    );
+    error(StatusCode::FORBIDDEN, "Forbidden", &message)
+}
+
+/// There is no such entity.
+pub(crate) fn not_found(message: &str) -> Answer {
+    error(StatusCode::NOT_FOUND, "ResourceNotFound", message)
+}
+
+/// The query is not understood.
+pub(crate) fn bad_query(refusal: &QueryError) -> Answer {
+    error(StatusCode::BAD_REQUEST, "ODataError", &refusal.to_string())
+}
+
+/// The service broke.
+pub(crate) fn internal() -> Answer {
+    error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "An unexpected error has occurred.")
+}
+
+/// A window of the quota is full.
+pub(crate) fn quota_exceeded(exceeded: Exceeded, tenant_id: &str) -> Answer {
+    let Exceeded { allowed, window, retry_after } = exceeded;
+    let message = format!(
+        "API calls quota exceeded! Maximum allowed {allowed} per {window} for the key Destination+TenantID+AppID. You can send requests again in {retry_after} seconds."
+    );
+    document(StatusCode::TOO_MANY_REQUESTS, "429", &message, tenant_id)
+        .with(header::RETRY_AFTER, &retry_after.to_string())
+}
+
+/// 429 as the script wants it. `now` is what the `Date` header says.
+pub(crate) fn throttled(told: RetryAfter, seconds: u64, tenant_id: &str, now: SystemTime) -> Answer {
+    let silent = || {
+        error(
+            StatusCode::TOO_MANY_REQUESTS,
+            "TooManyRequests",
+            "Response represents reaching quota limit either by number of requests or by CPU.",
+        )
+    };
+    let spoken = quota_exceeded(Exceeded { allowed: 100, window: "00:01:00", retry_after: seconds }, tenant_id);
+    match told {
+        RetryAfter::Seconds => spoken,
+        RetryAfter::HttpDate => {
+            silent().with(header::RETRY_AFTER, &httpdate::fmt_http_date(now + Duration::from_secs(seconds)))
+        }
+        RetryAfter::Text => Answer { headers: silent().headers, ..spoken },
+        RetryAfter::Nowhere => silent(),
+    }
+}

@@ -1,0 +1,127 @@
+//! Any list: options in, one page out, rows written while they are sent.
+
+use super::error;
+use crate::delivery::{Answer, Chunk, Content};
+use crate::ledger::RequestKind;
+use crate::odata::options::{Options, moved, without};
+use crate::odata::page::page;
+use crate::odata::{Collection, QueryError};
+use crate::scenario::Fault;
+use crate::sim::Core;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+
+/// Rows written at a time: about half a megabyte of alerts.
+const ROWS_PER_CHUNK: usize = 100;
+
+/// Answers a list call.
+pub(crate) fn answer<C: Collection>(
+    core: &Core,
+    request: &Request,
+    collection: C,
+    fault: Option<&Fault>,
+) -> Result<Answer, Answer> {
+    let query = request.uri().query().unwrap_or_default();
+    let mut options =
+        Options::parse(query, collection.schema()).map_err(|refusal: QueryError| error::bad_query(&refusal))?;
+    let mut config = core.page.clone();
+    match fault {
+        Some(Fault::FilterIgnored) => options.filter = None,
+        Some(Fault::HiddenRows { after }) => config.hidden_after = Some(*after),
+        _ => {}
+    }
+    let mut page = page(&collection, &options, &config);
+    if matches!(fault, Some(Fault::EmptyPage)) {
+        page.rows.clear();
+    }
+    core.scenario.answered(RequestKind::Alerts, page.rows.len() as u64, &core.world);
+    let ids = || page.rows.iter().map(|row| collection.version(row, false).id);
+    if options.expand && core.scenario.is_poisoned(ids()) {
+        return Err(error::internal());
+    }
+    let base = core.page.link_base.clone().unwrap_or_else(|| core.base_of(request));
+    let link =
+        |base: &str, query: &str| Some(format!("{}{}?{query}", base.trim_end_matches('/'), request.uri().path()));
+    let behind = moved(query, options.skip + page.rows.len());
+    let next = match fault {
+        Some(Fault::RepeatLink | Fault::EmptyPage) => link(&base, &moved(query, options.skip)),
+        Some(Fault::ForeignLink { base }) => link(base, &behind),
+        Some(Fault::LinkWithoutFilter) => link(&base, &without(&behind, "$filter")),
+        _ => page.next_skip.and_then(|skip| link(&base, &moved(query, skip))),
+    };
+    let envelope = Envelope {
+        context: format!("{}/api/$metadata#{}", base.trim_end_matches('/'), collection.schema().set),
+        count: page.count,
+        next,
+        link_first: config.link_first,
+    };
+    Ok(Answer {
+        status: StatusCode::OK,
+        headers: vec![(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json; odata.metadata=minimal; charset=utf-8"),
+        )],
+        body: Content::Stream(body(collection, page.rows, options.expand, &envelope)),
+    })
+}
+
+/// What stands around the rows.
+struct Envelope {
+    /// `@odata.context`.
+    context: String,
+    /// `@odata.count`.
+    count: Option<usize>,
+    /// `@odata.nextLink`.
+    next: Option<String>,
+    /// Whether the link stands before the rows.
+    link_first: bool,
+}
+
+impl Envelope {
+    /// What stands before the rows and what behind them.
+    fn texts(&self) -> (String, String) {
+        let quoted = |text: &str| serde_json::to_string(text).expect("texts are JSON");
+        let link = self.next.as_ref().map(|next| format!("\"@odata.nextLink\":{}", quoted(next)));
+        let mut before = format!("{{\"@odata.context\":{},", quoted(&self.context));
+        if let Some(count) = self.count {
+            before.push_str(&format!("\"@odata.count\":{count},"));
+        }
+        let mut after = "]".to_owned();
+        match (&link, self.link_first) {
+            (Some(link), true) => before.push_str(&format!("{link},")),
+            (Some(link), false) => after.push_str(&format!(",{link}")),
+            (None, _) => {}
+        }
+        before.push_str("\"value\":[");
+        after.push('}');
+        (before, after)
+    }
+}
+
+/// The body in chunks, each made when it is asked for: a page of 50 MB never lies in memory as one.
+fn body<C: Collection>(
+    collection: C,
+    rows: Vec<C::Row>,
+    expanded: bool,
+    envelope: &Envelope,
+) -> BoxStream<'static, Chunk> {
+    let (before, after) = envelope.texts();
+    let frame = |text: String| stream::iter([Chunk { bytes: Bytes::from(text), versions: Vec::new() }]);
+    let starts = (0..rows.len()).step_by(ROWS_PER_CHUNK);
+    let chunks = stream::iter(starts).map(move |start| {
+        let mut bytes = Vec::with_capacity(ROWS_PER_CHUNK * if expanded { 6_000 } else { 1_500 });
+        let part = &rows[start..rows.len().min(start + ROWS_PER_CHUNK)];
+        for (place, row) in part.iter().enumerate() {
+            if start + place > 0 {
+                bytes.push(b',');
+            }
+            collection.write(row, expanded, &mut bytes);
+        }
+        let versions = part.iter().map(|row| collection.version(row, expanded)).collect();
+        Chunk { bytes: bytes.into(), versions }
+    });
+    frame(before).chain(chunks).chain(frame(after)).boxed()
+}

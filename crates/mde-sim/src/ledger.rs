@@ -1,0 +1,382 @@
+//! What was asked and what was handed over: the oracle of end-to-end tests.
+//!
+//! Memory is bounded but for the set of versions, which grows with the world: of requests the newest are kept, totals cover all.
+
+use crate::clock::SimClock;
+use crate::quota::Family;
+use crate::world::VersionKey;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Requests that are kept one by one.
+const KEPT_REQUESTS: usize = 65_536;
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    /// A token is asked for.
+    Token,
+    /// The alert list, any page of it.
+    Alerts,
+    /// One alert by id.
+    Alert,
+    /// Anything else under the API's address.
+    Other,
+}
+
+/// What became of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not all of it is handed over yet.
+    Open,
+    /// All of it was handed to the connection.
+    Whole,
+    /// It broke off: by a fault, or because the other side left.
+    Cut,
+    /// The request was carried out and counted, but the connection was dropped before the answer.
+    Lost,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Request {
+    /// Counted from 0.
+    pub number: u64,
+    /// When it arrived, by the simulated servers' clock.
+    pub at: Timestamp,
+    /// What it was about.
+    pub kind: RequestKind,
+    /// Its path.
+    pub path: String,
+    /// Its raw query.
+    pub query: String,
+    /// Status of the answer; none as long as there is no answer.
+    pub status: Option<u16>,
+    /// Rows handed over, whether or not the answer went out whole.
+    pub rows: u64,
+    /// What became of the answer.
+    pub outcome: Outcome,
+}
+
+/// The most calls that arrived in any sliding window, refused ones included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Peak {
+    /// In 60 s.
+    pub minute: usize,
+    /// In 3,600 s.
+    pub hour: usize,
+}
+
+/// The books; clones are the same books.
+#[derive(Clone)]
+pub struct Ledger(Arc<Shared>);
+
+/// What clones share.
+struct Shared {
+    /// Dates requests.
+    clock: SimClock,
+    /// The entries.
+    state: Mutex<State>,
+    /// Told at each change.
+    changed: Notify,
+}
+
+/// The entries.
+#[derive(Default)]
+struct State {
+    /// The newest requests.
+    requests: VecDeque<Request>,
+    /// Requests by kind.
+    counts: BTreeMap<RequestKind, u64>,
+    /// Rows handed over.
+    rows: u64,
+    /// Answers of 429 that the quota, not a script, gave.
+    throttled: u64,
+    /// Versions in whole answers, and how often each was in one.
+    versions: BTreeMap<VersionKey, u64>,
+    /// Arrivals in the last hour, and the peak so far. Unit: the clock's elapsed time.
+    arrivals: BTreeMap<Family, (VecDeque<Duration>, Peak)>,
+}
+
+/// The ledger in one JSON document.
+#[derive(Serialize)]
+pub(crate) struct Summary {
+    requests: BTreeMap<RequestKind, u64>,
+    rows_served: u64,
+    throttled: u64,
+    peaks: BTreeMap<&'static str, Peak>,
+    distinct_versions: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    versions: Option<Vec<CountedVersion>>,
+}
+
+/// A version and how often a whole answer had it.
+#[derive(Serialize)]
+struct CountedVersion {
+    #[serde(flatten)]
+    version: VersionKey,
+    times: u64,
+}
+
+impl Ledger {
+    /// Empty books.
+    pub(crate) fn new(clock: SimClock) -> Self {
+        Self(Arc::new(Shared { clock, state: Mutex::default(), changed: Notify::new() }))
+    }
+
+    /// The newest requests (up to 65,536), oldest first.
+    pub fn requests(&self) -> Vec<Request> {
+        self.state().requests.iter().cloned().collect()
+    }
+
+    /// Requests of a kind so far; `None`: of all kinds.
+    pub fn request_count(&self, kind: impl Into<Option<RequestKind>>) -> u64 {
+        let state = self.state();
+        match kind.into() {
+            Some(kind) => state.counts.get(&kind).copied().unwrap_or_default(),
+            None => state.counts.values().sum(),
+        }
+    }
+
+    /// Rows handed over so far, those of answers that broke off later included.
+    pub fn rows_served(&self) -> u64 {
+        self.state().rows
+    }
+
+    /// Versions in answers that went out whole, and how often each was in one.
+    pub fn versions_served(&self) -> BTreeMap<VersionKey, u64> {
+        self.state().versions.clone()
+    }
+
+    /// Calls that the quota refused with 429. Scripted ones do not count: the caller is not at fault.
+    pub fn throttled(&self) -> u64 {
+        self.state().throttled
+    }
+
+    /// The most calls of a family in any sliding minute and hour.
+    pub fn peak(&self, family: Family) -> Peak {
+        self.state().arrivals.get(&family).map(|(_, peak)| *peak).unwrap_or_default()
+    }
+
+    /// Waits until so many rows were handed over.
+    pub async fn wait_rows_served(&self, rows: u64) {
+        self.wait_until(|ledger| ledger.rows_served() >= rows).await;
+    }
+
+    /// Waits until so many requests of a kind (`None`: of any) have come.
+    pub async fn wait_requests(&self, kind: impl Into<Option<RequestKind>>, requests: u64) {
+        let kind = kind.into();
+        self.wait_until(|ledger| ledger.request_count(kind) >= requests).await;
+    }
+
+    /// Waits until the books show what is looked for. They are looked at after each entry, never by the clock.
+    pub async fn wait_until(&self, shows: impl Fn(&Self) -> bool) {
+        loop {
+            let mut changed = std::pin::pin!(self.0.changed.notified());
+            // Enabled before the look, so that a change between look and wait is not missed.
+            changed.as_mut().enable();
+            if shows(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// The books as one document; the versions, which may be many, when asked for.
+    pub(crate) fn summary(&self, with_versions: bool) -> Summary {
+        let state = self.state();
+        let versions =
+            state.versions.iter().map(|(version, times)| CountedVersion { version: version.clone(), times: *times });
+        Summary {
+            requests: state.counts.clone(),
+            rows_served: state.rows,
+            throttled: state.throttled,
+            peaks: state.arrivals.iter().map(|(family, (_, peak))| (family.name(), *peak)).collect(),
+            distinct_versions: state.versions.len(),
+            versions: with_versions.then(|| versions.collect()),
+        }
+    }
+
+    /// Enters a request as it arrives.
+    pub(crate) fn open(&self, kind: RequestKind, family: Option<Family>, path: &str, query: &str) -> Entry {
+        let (at, elapsed) = (self.0.clock.now(), self.0.clock.elapsed());
+        let mut state = self.state();
+        let number = state.counts.values().sum();
+        *state.counts.entry(kind).or_default() += 1;
+        if state.requests.len() == KEPT_REQUESTS {
+            state.requests.pop_front();
+        }
+        let (path, query) = (path.to_owned(), query.to_owned());
+        state.requests.push_back(Request {
+            number,
+            at,
+            kind,
+            path,
+            query,
+            status: None,
+            rows: 0,
+            outcome: Outcome::Open,
+        });
+        if let Some(family) = family {
+            let (arrivals, peak) = state.arrivals.entry(family).or_default();
+            arrivals.push_back(elapsed);
+            while arrivals.front().is_some_and(|arrival| *arrival + Duration::from_secs(3_600) <= elapsed) {
+                arrivals.pop_front();
+            }
+            let last_minute =
+                arrivals.len() - arrivals.partition_point(|arrival| *arrival + Duration::from_secs(60) <= elapsed);
+            *peak = Peak { minute: peak.minute.max(last_minute), hour: peak.hour.max(arrivals.len()) };
+        }
+        drop(state);
+        self.0.changed.notify_waiters();
+        Entry { ledger: self.clone(), number, versions: Vec::new(), closed: false }
+    }
+
+    /// Enters a refusal by the quota.
+    pub(crate) fn count_throttled(&self) {
+        self.state().throttled += 1;
+    }
+
+    /// Changes a request that is still kept.
+    fn change(&self, number: u64, change: impl FnOnce(&mut State, Option<usize>)) {
+        let mut state = self.state();
+        let place = state.requests.front().and_then(|first| usize::try_from(number.checked_sub(first.number)?).ok());
+        change(&mut state, place);
+        drop(state);
+        self.0.changed.notify_waiters();
+    }
+
+    /// The entries, also after a panic elsewhere: each is complete by itself.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The entry of a request under way. Dropped before it is closed: the other side left, the answer is cut.
+pub(crate) struct Entry {
+    /// The books.
+    ledger: Ledger,
+    /// Number of the request.
+    number: u64,
+    /// Versions handed over so far.
+    versions: Vec<VersionKey>,
+    /// Whether the outcome is written down.
+    closed: bool,
+}
+
+impl Entry {
+    /// Writes down the status of the answer.
+    pub(crate) fn answered(&self, status: u16) {
+        self.ledger.change(self.number, |state, place| {
+            if let Some(place) = place {
+                state.requests[place].status = Some(status);
+            }
+        });
+    }
+
+    /// Writes down rows as they are handed over.
+    pub(crate) fn handed_over(&mut self, versions: Vec<VersionKey>) {
+        if versions.is_empty() {
+            return;
+        }
+        let rows = versions.len() as u64;
+        self.versions.extend(versions);
+        self.ledger.change(self.number, |state, place| {
+            state.rows += rows;
+            if let Some(place) = place {
+                state.requests[place].rows += rows;
+            }
+        });
+    }
+
+    /// Writes down what became of the answer.
+    pub(crate) fn close(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let versions = std::mem::take(&mut self.versions);
+        self.ledger.change(self.number, |state, place| {
+            if let Some(place) = place {
+                state.requests[place].outcome = outcome;
+            }
+            if outcome == Outcome::Whole {
+                for version in versions {
+                    *state.versions.entry(version).or_default() += 1;
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.close(Outcome::Cut);
+    }
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Ledger({} requests, {} rows)", self.request_count(None), self.rows_served())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger() -> (Ledger, SimClock) {
+        let clock = SimClock::manual("2026-11-24T00:00:00Z".parse().unwrap());
+        (Ledger::new(clock.clone()), clock)
+    }
+
+    fn version(id: &str) -> VersionKey {
+        VersionKey { id: id.to_owned(), last_update_time: "2026-11-24T00:00:00Z".to_owned(), evidence: 1 }
+    }
+
+    #[test]
+    fn versions_count_only_when_the_answer_went_out_whole() {
+        let (ledger, _) = ledger();
+        for outcome in [Some(Outcome::Whole), Some(Outcome::Whole), Some(Outcome::Lost), None] {
+            let mut entry = ledger.open(RequestKind::Alerts, None, "/api/alerts", "");
+            entry.handed_over(vec![version("a")]);
+            if let Some(outcome) = outcome {
+                entry.close(outcome);
+            }
+        }
+        assert_eq!(ledger.versions_served(), BTreeMap::from([(version("a"), 2)]));
+        assert_eq!(ledger.rows_served(), 4);
+        let outcomes: Vec<_> = ledger.requests().iter().map(|request| request.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Whole, Outcome::Whole, Outcome::Lost, Outcome::Cut]);
+    }
+
+    #[test]
+    fn the_peak_is_of_any_sliding_minute_and_not_of_whole_ones() {
+        let (ledger, clock) = ledger();
+        for pause in [0, 50, 8, 3, 100] {
+            clock.advance(Duration::from_secs(pause));
+            ledger.open(RequestKind::Alerts, Some(Family::Alerts), "", "");
+        }
+        assert_eq!(ledger.peak(Family::Alerts), Peak { minute: 3, hour: 5 });
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_with_the_row_it_waits_for() {
+        let (ledger, _) = ledger();
+        let waiting = tokio::spawn({
+            let ledger = ledger.clone();
+            async move { ledger.wait_rows_served(2).await }
+        });
+        let mut entry = ledger.open(RequestKind::Alerts, None, "", "");
+        entry.handed_over(vec![version("a")]);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        entry.handed_over(vec![version("b")]);
+        waiting.await.unwrap();
+    }
+}
