@@ -28,6 +28,8 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub use crate::flatten::{FlattenConfig, Selection};
+pub use crate::obfuscate::Obfuscation;
 pub use load::{Loaded, Options, load, load_job};
 pub use outputs::OutputConfig;
 pub use problem::{Problem, Problems, Severity, Snippet};
