@@ -118,6 +118,22 @@ fn depth_is_bounded_in_every_form() {
 }
 
 #[test]
+fn only_keys_that_hold_no_credential_may_be_shown() {
+    for text in [
+        "password: [{hunter2, x: 1",
+        "a:\n  secret: \"x\n    hunter2\":\n",
+        "&secret: hunter2: 1",
+        "{password:& hunter2: 1}",
+    ] {
+        for key in parse(text, 0).keys {
+            let line = text.lines().nth(key.start.line - 1).unwrap();
+            let shown: String = line.chars().take(key.end.column - 1).skip(key.start.column - 1).collect();
+            assert!(!shown.contains("hunter2"), "{text}: {shown}");
+        }
+    }
+}
+
+#[test]
 fn merge_keys_bring_what_is_not_written_out() {
     let root = tree("base: &b {x: 1, y: 2}\nmore: &m {y: 3, z: 4}\none: {<<: *b, y: 9}\ntwo: {<<: [*m, *b]}\n");
     let json = texts(&root);
