@@ -116,7 +116,8 @@ fn give(what: impl std::fmt::Display) {
 /// The official command line has no sub-command: `--config F` is `run`, `--validate` is `check`.
 fn official(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    let flags = ["--config", "--job_config_loc", "--collector_config_loc", "--prod-mode", "--no-save-state", "--validate"];
+    let flags =
+        ["--config", "--job_config_loc", "--collector_config_loc", "--prod-mode", "--no-save-state", "--validate"];
     let names_flag = |argument: &OsString| {
         argument.to_str().is_some_and(|text| flags.contains(&text.split('=').next().unwrap_or(text)))
     };

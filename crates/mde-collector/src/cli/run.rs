@@ -132,7 +132,9 @@ fn unusable(error: &StoreError) -> u8 {
     say(format_args!("failed to {error}"));
     let way_out = match error {
         StoreError::Locked { .. } => "stop the other process, or give this one a `directory_name` of its own",
-        StoreError::Damaged { .. } => "restore the folder from a backup, or move it away and set `historical_poll_datetime`",
+        StoreError::Damaged { .. } => {
+            "restore the folder from a backup, or move it away and set `historical_poll_datetime`"
+        }
         StoreError::Foreign { .. } => "name another `directory_name`",
         StoreError::Newer { .. } => "use the newer version that wrote it",
         _ => "check the disk and the permissions of the state folder",

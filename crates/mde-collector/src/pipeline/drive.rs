@@ -204,7 +204,8 @@ impl Puller {
                 (get, guard)
             }
         };
-        let mut answer = self.client.get(&get).await.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
+        let mut answer =
+            self.client.get(&get).await.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
         self.api_date = answer.date.or(self.api_date);
         self.answered = true;
         let mut waiting: Vec<Waiting> = Vec::new();

@@ -50,11 +50,17 @@ impl PipelineError {
                 (_, Retry::Backoff) => ErrorClass::Transient,
             },
             Self::Store(
-                StoreError::Damaged { .. } | StoreError::Foreign { .. } | StoreError::Newer { .. } | StoreError::Broken { .. },
+                StoreError::Damaged { .. }
+                | StoreError::Foreign { .. }
+                | StoreError::Newer { .. }
+                | StoreError::Broken { .. },
             ) => ErrorClass::Fatal,
-            Self::Pull(_) | Self::Record(_) | Self::Nameless(_) | Self::ForeignLink | Self::Store(_) | Self::Held(_) => {
-                ErrorClass::Transient
-            }
+            Self::Pull(_)
+            | Self::Record(_)
+            | Self::Nameless(_)
+            | Self::ForeignLink
+            | Self::Store(_)
+            | Self::Held(_) => ErrorClass::Transient,
         }
     }
 

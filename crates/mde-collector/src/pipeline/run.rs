@@ -97,7 +97,8 @@ pub async fn run(
             .map(|(puller, ..)| puller.stream().clone())
             .collect();
         let memory = store.output_memory(&entry.name).await?;
-        let built = output::build(&entry.output, memory.as_deref()).map_err(|error| RunError::Setup(error.to_string()))?;
+        let built =
+            output::build(&entry.output, memory.as_deref()).map_err(|error| RunError::Setup(error.to_string()))?;
         let start = match &entry.from {
             From::Now => StartAt::Now,
             From::Oldest => StartAt::Oldest,

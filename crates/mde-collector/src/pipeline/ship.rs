@@ -85,7 +85,11 @@ impl Shipper {
     }
 
     /// Ships until told to drain, then until everything is confirmed or the time is over.
-    pub async fn run(mut self, mut order: watch::Receiver<Order>, mut news: watch::Receiver<u64>) -> Result<(), ShipError> {
+    pub async fn run(
+        mut self,
+        mut order: watch::Receiver<Order>,
+        mut news: watch::Receiver<u64>,
+    ) -> Result<(), ShipError> {
         let mut failures = 0_u32;
         loop {
             let deadline = match *order.borrow_and_update() {
@@ -113,7 +117,8 @@ impl Shipper {
                 Err(ShipError::Output(error)) => {
                     self.again().await;
                     failures += 1;
-                    let wait = self.waits.0.saturating_mul(2_u32.saturating_pow(failures.min(16) - 1)).min(self.waits.1);
+                    let wait =
+                        self.waits.0.saturating_mul(2_u32.saturating_pow(failures.min(16) - 1)).min(self.waits.1);
                     let wait = wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0);
                     tracing::warn!(output = %self.name, %error, cause = error.cause.as_deref().map(tracing::field::display),
                         wait_ms = wait.as_millis() as u64, "the output failed; unconfirmed events are sent again");
