@@ -213,10 +213,10 @@ impl Puller {
         while let Some(record) = answer.page.next().await? {
             let (identity, row) = self.identify(record)?;
             machine.row(row)?;
-            report.rows += 1;
             if !ask.whole {
                 continue;
             }
+            report.rows += 1;
             let time_ms = row.time.unwrap_or_default().div_euclid(10_000);
             bytes += record.len();
             waiting.push(Waiting { record: record.to_vec(), identity, key: StoredKey { key: row.key, time_ms } });

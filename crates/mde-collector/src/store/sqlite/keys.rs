@@ -41,7 +41,7 @@ pub(super) async fn known(
              WHERE stored.stream = $2 AND stored.epoch = $3 AND stored.key = unhex(asked.value)
                AND stored.time_ms >= $4",
         )
-        .bind(json_array(chunk, |text, key| hex(text, key)))
+        .bind(json_array(chunk, hex))
         .bind(row.id)
         .bind(row.epoch)
         .bind(row.horizon_ms.unwrap_or(i64::MIN))
