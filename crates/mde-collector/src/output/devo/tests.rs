@@ -135,6 +135,32 @@ async fn a_receiver_that_ends_before_us_confirms_nothing() {
 }
 
 #[tokio::test]
+async fn an_end_that_crosses_ours_counts_only_when_everything_was_acknowledged() {
+    use tokio::io::AsyncReadExt;
+    let socket = tokio::net::TcpSocket::new_v4().expect("socket");
+    socket.set_recv_buffer_size(4_096).expect("buffer");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("bound");
+    let listener = socket.listen(1).expect("listening");
+    let port = listener.local_addr().expect("address").port();
+    let mut output = Devo::new(loopback(port, None, None));
+    let mut shipper = Shipper::new(frames(1, 1, 300, 1_000));
+    shipper.write_next(&mut output).await.expect("our kernel has room");
+    let (mut receiver, _) = listener.accept().await.expect("connected");
+    // Our FIN waits behind octets for which the receiver has no room, when the receiver's comes.
+    assert_eq!(output.close(Duration::from_millis(60)).await.expect("no end yet").through, Offset(0));
+    rustix::net::shutdown(&receiver, rustix::net::Shutdown::Write).expect("ended");
+    for _ in 0..50 {
+        shipper.confirm(&mut output).await.expect("still open towards the receiver");
+        assert_eq!(shipper.confirmed, 0);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut octets = Vec::new();
+    receiver.read_to_end(&mut octets).await.expect("read");
+    confirm_all(&mut shipper, &mut output, 1).await;
+    assert_eq!(crate::output::conformance::ship::events_of(&octets).len(), 300);
+}
+
+#[tokio::test]
 async fn a_polite_close_with_frames_unconfirmed_is_one_error() {
     for tls in [false, true] {
         for way in WAYS {

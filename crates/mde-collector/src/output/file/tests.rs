@@ -88,6 +88,19 @@ async fn kills_at_any_octet_leave_no_line_lost_doubled_or_torn() {
 }
 
 #[tokio::test]
+async fn nothing_of_a_cancelled_write_runs_on_behind_a_reset() {
+    let place = Place::new();
+    let mut output = place.output("{tenant}.ndjson", None);
+    let frame = &frames(1, 1, 20_000, 1_000)[0];
+    output.announce(frame).expect("looked");
+    // The cut that a start owes has its own thread first; then the write is caught while its thread runs.
+    output.cut().await.expect("nothing to cut");
+    assert!(futures_util::FutureExt::now_or_never(output.write(frame)).is_none(), "20 MB in no time");
+    output.reset().await;
+    assert!(output.disk.try_lock().is_ok());
+}
+
+#[tokio::test]
 async fn a_length_is_announced_before_the_first_write_and_not_again() {
     let place = Place::new();
     let frames = frames(2, 3, 1, 0);
