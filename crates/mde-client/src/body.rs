@@ -19,11 +19,7 @@ pub(crate) struct Body {
 
 impl Body {
     /// The body of an answer that belongs to that context.
-    pub fn new(
-        stream: BoxStream<'static, Result<Bytes, TransportError>>,
-        silence: Duration,
-        context: Context,
-    ) -> Self {
+    pub fn new(stream: BoxStream<'static, Result<Bytes, TransportError>>, silence: Duration, context: Context) -> Self {
         Self { stream, silence, context }
     }
 

@@ -169,7 +169,9 @@ mod tests {
     #[test]
     fn the_limit_in_the_text_is_read() {
         assert_eq!(allowed_in_text(SEEN), Some(Allowed { calls: 30, period: Duration::from_secs(60) }));
-        for text in ["Maximum allowed many per 00:01:00", "Maximum allowed 5 per minute", "Maximum allowed 0 per 00:01:00"] {
+        for text in
+            ["Maximum allowed many per 00:01:00", "Maximum allowed 5 per minute", "Maximum allowed 0 per 00:01:00"]
+        {
             assert_eq!(allowed_in_text(text), None, "{text}");
         }
     }

@@ -1,8 +1,8 @@
 //! One quota: its windows, the wait that a 429 imposes, and what is learned from it.
 
+use super::Priority;
 pub use super::windows::Room;
 use super::windows::{Moment, SlidingWindows, Window, WindowUse};
-use super::Priority;
 use crate::limits::Family;
 use crate::retry::{Allowed, longest_backoff};
 use std::time::Duration;

@@ -66,8 +66,7 @@ async fn the_more_urgent_is_served_first_whoever_came_first() {
     while let Some(priority) = order.recv().await {
         seen.push(priority);
     }
-    let expected =
-        [Priority::NewestAlerts, Priority::Alerts, Priority::Lists, Priority::Lists, Priority::Enrichment];
+    let expected = [Priority::NewestAlerts, Priority::Alerts, Priority::Lists, Priority::Lists, Priority::Enrichment];
     assert_eq!(seen, expected);
 }
 

@@ -13,7 +13,9 @@ fn windows(limits: &[(u64, u32)]) -> SlidingWindows {
 
 #[test]
 fn a_share_is_rounded_down_and_never_nothing() {
-    for (limit, share, calls) in [(100, 0.8, 80), (45, 0.8, 36), (5, 0.8, 4), (100, 0.29, 29), (20, 0.01, 1), (7, 1.0, 7)] {
+    for (limit, share, calls) in
+        [(100, 0.8, 80), (45, 0.8, 36), (5, 0.8, 4), (100, 0.29, 29), (20, 0.01, 1), (7, 1.0, 7)]
+    {
         assert_eq!(Window::share_of(limit, share, s(60)).limit, calls, "{limit} × {share}");
     }
     assert_eq!(Window::share_of(10, 5.0, s(60)).limit, 10, "more than all is all");
@@ -40,7 +42,11 @@ fn both_windows_must_have_room_at_the_same_moment() {
         log.send();
         log.answer(s(at));
     }
-    assert_eq!(log.room(s(300), Priority::NewestAlerts), Room::At(s(3_600) + STEP), "the minute is free, the hour is full");
+    assert_eq!(
+        log.room(s(300), Priority::NewestAlerts),
+        Room::At(s(3_600) + STEP),
+        "the minute is free, the hour is full"
+    );
     let used: Vec<u32> = log.used(s(122)).iter().map(|window| window.used).collect();
     assert_eq!(used, [1, 3], "of the minute before 122 s only the last call");
 }
@@ -97,9 +103,15 @@ struct Call {
 fn call() -> impl Strategy<Value = Call> {
     let millis = |most: u64| (0..=most).prop_map(Duration::from_millis);
     let pause = prop_oneof![4 => Just(Duration::ZERO), 1 => millis(4_000)];
-    let priorities = [Priority::NewestAlerts, Priority::Alerts, Priority::Lists, Priority::Hunting, Priority::Enrichment];
-    let priority = prop::sample::select(&priorities[..]);
-    (pause, millis(3_000), millis(3_000), priority).prop_map(|(pause, there, back, priority)| Call { pause, there, back, priority })
+    let priorities =
+        [Priority::NewestAlerts, Priority::Alerts, Priority::Lists, Priority::Hunting, Priority::Enrichment];
+    let priority = prop::sample::select(priorities.to_vec());
+    (pause, millis(3_000), millis(3_000), priority).prop_map(|(pause, there, back, priority)| Call {
+        pause,
+        there,
+        back,
+        priority,
+    })
 }
 
 /// Sends the calls as the log allows, up to `lanes` at once, and returns when the server saw each.

@@ -70,7 +70,8 @@ fn json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 5, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::vec((text.clone(), inner), 0..5).prop_map(|members| Value::Object(members.into_iter().collect())),
+            prop::collection::vec((text.clone(), inner), 0..5)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }
@@ -151,7 +152,8 @@ fn annotations_are_found_before_and_after_the_entities() {
     let before = r#"{"@odata.nextLink":"https://a/?$skip=1","@odata.count":2,"@odata.context":"c","value":[{}]}"#;
     let after = r#"{"value":[{}],"@odata.context":"c","@odata.count":2,"@odata.nextLink":"https:\/\/a/?$skip=1"}"#;
     let read = whole(before).expect("a page");
-    let expected = Annotations { next_link: Some("https://a/?$skip=1".into()), count: Some(2), context: Some("c".into()) };
+    let expected =
+        Annotations { next_link: Some("https://a/?$skip=1".into()), count: Some(2), context: Some("c".into()) };
     assert_eq!(read.annotations, expected);
     assert_eq!(whole(after), Ok(read));
 }
@@ -228,7 +230,9 @@ fn what_is_no_page_is_refused() {
 
 #[test]
 fn a_body_that_ends_early_is_cut() {
-    for body in ["", "  ", "{", r#"{"value"#, r#"{"value":"#, r#"{"value":[{"a":"#, r#"{"value":[{}]"#, r#"{"value":[1"#] {
+    for body in
+        ["", "  ", "{", r#"{"value"#, r#"{"value":"#, r#"{"value":[{"a":"#, r#"{"value":[{}]"#, r#"{"value":[1"#]
+    {
         assert_eq!(whole(body), Err(Fault::Cut), "{body}");
     }
 }
@@ -242,10 +246,10 @@ fn the_digest_tells_pages_apart_by_order_and_borders() {
     assert_ne!(one, digest(r#"{"value":[111]}"#));
 }
 
-/// The sample pages of the workspace, where they are present.
+/// Sample pages in a folder beside the repository, where there is one.
 #[test]
 fn sample_pages_are_read_as_serde_json_reads_them() {
-    let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/samples");
+    let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/samples");
     let Ok(folders) = std::fs::read_dir(samples) else { return };
     let files = folders.flatten().filter_map(|folder| std::fs::read_dir(folder.path()).ok()).flatten().flatten();
     for path in files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|end| end == "json")) {

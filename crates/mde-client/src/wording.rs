@@ -94,7 +94,10 @@ mod tests {
     fn quoted_parts_and_long_words_are_not_repeated() {
         for (message, kept) in [
             ("Request body is incorrect", Some("Request body is incorrect")),
-            ("Syntax error at position 3 in 'name eq x' of \"y\".", Some("Syntax error at position 3 in '…' of \"…\".")),
+            (
+                "Syntax error at position 3 in 'name eq x' of \"y\".",
+                Some("Syntax error at position 3 in '…' of \"…\"."),
+            ),
             ("it can't be 'hidden's", Some("it can't be '…")),
             ("see https://a.example/x?key=1 now", Some("see https://a.example/x now")),
             ("line\r\nbreak\u{7}", Some("line break")),

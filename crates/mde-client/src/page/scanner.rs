@@ -52,7 +52,9 @@ impl Scan {
     /// Reads on. `Some(n)`: the token ends after the first `n` of these bytes; `None`: all of them belong to it.
     pub fn run(&mut self, bytes: &[u8]) -> Result<Option<usize>, Mismatch> {
         if self.shape == Shape::Scalar {
-            return Ok(bytes.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.')));
+            return Ok(bytes
+                .iter()
+                .position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.')));
         }
         let mut at = 0;
         while at < bytes.len() {
@@ -63,7 +65,8 @@ impl Scan {
                 }
                 continue;
             }
-            let Some(offset) = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')) else {
+            let Some(offset) = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']'))
+            else {
                 break;
             };
             at += offset + 1;

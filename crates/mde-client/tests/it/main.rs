@@ -1,0 +1,7 @@
+//! The client against scripted answers in process, and against real sockets where sockets matter.
+
+mod auth;
+mod client;
+mod page;
+mod script;
+mod sockets;
