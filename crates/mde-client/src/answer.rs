@@ -6,8 +6,8 @@ use crate::budget::Throttle;
 use crate::error::{Context, Error, ErrorKind, ServerDate};
 use crate::page::Page;
 use crate::retry;
-use crate::said;
 use crate::transport::HttpResponse;
+use crate::wording;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use std::time::{Duration, UNIX_EPOCH};
@@ -55,7 +55,7 @@ struct ErrorFields {
 
 /// Adds what the head tells to what is known about a call.
 pub(crate) fn head(response: &HttpResponse, context: Context) -> Context {
-    let named = |name: &&str| response.headers.get(*name)?.to_str().ok().and_then(said::word);
+    let named = |name: &&str| response.headers.get(*name)?.to_str().ok().and_then(wording::word);
     Context {
         status: Some(response.status),
         date: date(&response.headers),
@@ -97,17 +97,17 @@ pub(crate) async fn failure(
     });
     let kind = match (status, throttle) {
         (_, Some(Throttle { after, .. })) => ErrorKind::Throttled { after },
-        (401, _) if said::licence_refusal(&message) => ErrorKind::NotLicensed,
+        (401, _) if wording::licence_refusal(&message) => ErrorKind::NotLicensed,
         (401, _) => ErrorKind::Unauthorized,
-        (403, _) => ErrorKind::Forbidden { missing: said::missing_roles(&message) },
+        (403, _) => ErrorKind::Forbidden { missing: wording::missing_roles(&message) },
         (404, _) => ErrorKind::NotFound,
         (408, _) => ErrorKind::Timeout,
         (400..500, _) => ErrorKind::BadRequest,
         (500.., _) => ErrorKind::Server { status },
         _ => ErrorKind::Unexpected { status },
     };
-    context.code = code.as_deref().and_then(said::word);
-    context.message = said::shortened(&message, token.expose());
-    context.request_id = context.request_id.or_else(|| target.as_deref().and_then(said::word));
+    context.code = code.as_deref().and_then(wording::word);
+    context.message = wording::shortened(&message, token.expose());
+    context.request_id = context.request_id.or_else(|| target.as_deref().and_then(wording::word));
     (Error::new(kind, context), throttle)
 }

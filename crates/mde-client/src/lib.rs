@@ -12,22 +12,17 @@ mod link;
 mod page;
 pub mod query;
 pub mod retry;
-mod said;
-mod scan;
-mod sockets;
-mod split;
 mod time;
-mod tls;
 mod transport;
+mod wording;
 
 pub use answer::Answer;
 pub use client::{Client, ClientOptions, Get};
 pub use error::{Error, ErrorKind, ServerDate};
 pub use link::{Link, LinkGuard, NextLink};
 pub use page::{Page, PageEnd};
-pub use sockets::{ReqwestTransport, TransportConfig};
 pub use time::{Time100ns, parse_time, write_time};
-pub use transport::{Cause, HttpRequest, HttpResponse, Transport, TransportError};
+pub use transport::{Cause, HttpRequest, HttpResponse, ReqwestTransport, Transport, TransportConfig, TransportError};
 
 // The types of others that stand in our signatures.
 pub use bytes::Bytes;

@@ -1,11 +1,14 @@
 //! One answer's body as a stream of raw entities, then what the page says about itself.
 
+mod scanner;
+mod splitter;
+
 use crate::base::Base;
 use crate::body::Body;
 use crate::error::{Error, ErrorKind};
 use crate::link::Link;
-use crate::split::{Fault, Splitter, Step};
 use serde_json::value::RawValue;
+use splitter::{Fault, Splitter, Step};
 use std::fmt;
 use url::Url;
 

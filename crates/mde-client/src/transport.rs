@@ -2,6 +2,11 @@
 //!
 //! [`ReqwestTransport`](crate::ReqwestTransport) uses real sockets; a simulator can answer in process instead.
 
+mod sockets;
+mod tls;
+
+pub use sockets::{ReqwestTransport, TransportConfig};
+
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use reqwest::Method;

@@ -1,7 +1,7 @@
 //! Why no token was given, and what to do about it.
 
 use crate::retry;
-use crate::said;
+use crate::wording;
 use serde::Deserialize;
 use std::fmt;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Refusal {
             error_codes: Vec<u64>,
         }
         let (error, codes) = match serde_json::from_slice::<Fields>(body) {
-            Ok(fields) => (fields.error.as_deref().and_then(said::word), fields.error_codes),
+            Ok(fields) => (fields.error.as_deref().and_then(wording::word), fields.error_codes),
             Err(_) => (None, Vec::new()),
         };
         let passing = matches!(error.as_deref(), Some("temporarily_unavailable" | "server_error" | "slow_down"));

@@ -116,24 +116,23 @@ impl TokenSource for Tokens {
                     token => (token.clone().filter(|token| token.is_good(now)), held.asked),
                 }
             };
-            let _turn = match (good, self.turn.try_lock()) {
+            let _turn = match (&good, self.turn.try_lock()) {
                 (_, Ok(turn)) => turn,
                 // Somebody renews it already; meanwhile the old one will do.
-                (Some(token), Err(_)) => return Ok(token),
+                (Some(token), Err(_)) => return Ok(token.clone()),
                 (None, Err(_)) => self.turn.lock().await,
             };
-            {
+            let news = {
                 let held = self.held();
-                if held.asked != asked {
-                    match (&held.failure, &held.token) {
-                        (Some(failure), _) => return Err(failure.clone()),
-                        (None, Some(token)) => return Ok(token.clone()),
-                        // It came, and was refused at once.
-                        (None, None) => continue,
-                    }
-                }
+                (held.asked != asked).then(|| (held.failure.clone(), held.token.clone()))
+            };
+            match news {
+                None => return self.note(self.ask().await),
+                Some((None, Some(token))) => return Ok(token),
+                Some((Some(failure), _)) if good.is_none() => return Err(failure),
+                // A token came and was refused at once, or a renewal failed while the old token is good.
+                Some(_) => {}
             }
-            return self.note(self.ask().await);
         }
     }
 

@@ -1,7 +1,7 @@
 //! One call: what is sent, what each answer means, what is spent.
 
 use crate::script::{End, Reply, Script, alerts, client, spent, tokens};
-use mde_client::budget::{Budget, InMemoryBudget};
+use mde_client::budget::{Budget, InMemoryBudget, Window};
 use mde_client::query::{Filter, Query};
 use mde_client::retry::Retry;
 use mde_client::{Client, Error, ErrorKind, Transport, Url};
@@ -199,4 +199,17 @@ async fn plain_http_to_another_machine_is_refused_before_anything_is_sent() {
     let base = Url::parse("http://api.example").expect("an address");
     let error = Client::new(base, transport, tokens(&script), budget).expect_err("the token would be readable");
     assert!(matches!(error.kind(), ErrorKind::Config(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_holds_its_slot_until_a_minute_after_its_answer() {
+    let page = || Reply::new(200, r#"{"value":[]}"#);
+    let script = Script::new([page().after(Duration::from_secs(30)), page()]);
+    let (client, _) = client(&script);
+    let one_a_minute = Window { period: Duration::from_secs(60), limit: 1 };
+    let client = client.with_budget(Arc::new(InMemoryBudget::new(1.0, vec![one_a_minute])));
+    let start = tokio::time::Instant::now();
+    client.get(&alerts()).await.expect("200");
+    client.get(&alerts()).await.expect("200");
+    assert_eq!(start.elapsed().as_secs(), 90, "thirty seconds on the way, and a minute");
 }

@@ -90,18 +90,21 @@ impl Script {
     }
 
     pub fn add(&self, reply: Reply) {
-        self.replies.lock().unwrap().push_back(reply);
+        self.replies.lock().expect("nobody panics with it").push_back(reply);
     }
 
     /// What was asked so far.
     pub fn asked(&self) -> Vec<HttpRequest> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().expect("nobody panics with it").clone()
     }
 
     /// The `Authorization` of each request so far.
     pub fn tokens(&self) -> Vec<String> {
         let token = |request: &HttpRequest| {
-            request.headers.get("authorization").map_or(String::new(), |value| value.to_str().unwrap().to_owned())
+            request
+                .headers
+                .get("authorization")
+                .map_or(String::new(), |value| value.to_str().expect("plain text").to_owned())
         };
         self.asked().iter().map(token).collect()
     }
@@ -110,8 +113,13 @@ impl Script {
 #[async_trait::async_trait]
 impl Transport for Script {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        self.asked.lock().unwrap().push(request);
-        let reply = self.replies.lock().unwrap().pop_front().expect("the script has a reply for each request");
+        self.asked.lock().expect("nobody panics with it").push(request);
+        let reply = self
+            .replies
+            .lock()
+            .expect("nobody panics with it")
+            .pop_front()
+            .expect("the script has a reply for each request");
         sleep(reply.delay).await;
         let last = reply.chunks.last().cloned().unwrap_or_default();
         let chunks = stream::iter(reply.chunks.into_iter().map(Ok));
@@ -145,13 +153,13 @@ pub struct Numbered(Mutex<u32>);
 #[async_trait::async_trait]
 impl TokenSource for Numbered {
     async fn token(&self) -> Result<Token, Error> {
-        let number = *self.0.lock().unwrap();
+        let number = *self.0.lock().expect("nobody panics with it");
         let token = Token::new(&format!("token-{number}"), Instant::now(), Duration::from_secs(3_600));
         Ok(token.expect("it can stand in a header"))
     }
 
     fn refused(&self, _: &Token) {
-        *self.0.lock().unwrap() += 1;
+        *self.0.lock().expect("nobody panics with it") += 1;
     }
 
     fn date(&self) -> Option<ServerDate> {

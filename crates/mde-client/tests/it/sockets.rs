@@ -2,16 +2,26 @@
 
 use crate::script::{Numbered, alerts};
 use futures_util::TryStreamExt;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use mde_client::budget::InMemoryBudget;
 use mde_client::header::HeaderMap;
 use mde_client::{
-    Client, ClientOptions, Error, ErrorKind, HttpRequest, Method, ReqwestTransport, Transport, TransportConfig,
+    Bytes, Client, ClientOptions, Error, ErrorKind, HttpRequest, Method, ReqwestTransport, Transport, TransportConfig,
     TransportError, Url,
 };
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// A server that answers every request with the same octets, then closes, or falls silent.
 struct Server {
@@ -41,7 +51,7 @@ impl Server {
     }
 
     fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().expect("nobody panics with it").clone()
     }
 }
 
@@ -57,7 +67,7 @@ where
             Err(_) => return,
         }
     }
-    asked.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
+    asked.lock().expect("nobody panics with it").push(String::from_utf8_lossy(&head).into_owned());
     let _ = socket.write_all(&answer).await;
     let _ = socket.flush().await;
     if silent {
@@ -240,19 +250,35 @@ async fn the_environments_proxy_and_its_exceptions_are_honoured() {
     }
 }
 
-#[tokio::test]
-async fn a_configured_ca_is_trusted_and_an_unknown_one_is_not() {
-    use tokio_rustls::rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
+/// A server's certificate for `localhost`, and what accepts connections with it.
+fn certified(protocols: &[&[u8]]) -> (Vec<u8>, TlsAcceptor) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key))
         .expect("a server's settings");
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    (made.cert.pem().into_bytes(), TlsAcceptor::from(Arc::new(config)))
+}
+
+/// A free port, and the address of a TLS server on it.
+async fn tls_listener() -> (TcpListener, Url) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let base = Url::parse(&format!("https://localhost:{}", listener.local_addr().expect("bound").port()));
-    let base = base.expect("an address");
+    let port = listener.local_addr().expect("a bound address").port();
+    (listener, Url::parse(&format!("https://localhost:{port}")).expect("an address"))
+}
+
+/// Sockets that trust this certificate.
+fn trusting(ca: Vec<u8>) -> ReqwestTransport {
+    let config = TransportConfig { ca_pem: vec![ca], ..TransportConfig::default() };
+    ReqwestTransport::new(&config).expect("sockets")
+}
+
+#[tokio::test]
+async fn a_configured_ca_is_trusted_and_an_unknown_one_is_not() {
+    let (ca, acceptor) = certified(&[]);
+    let (listener, base) = tls_listener().await;
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             if let Ok(socket) = acceptor.accept(socket).await {
@@ -260,13 +286,45 @@ async fn a_configured_ca_is_trusted_and_an_unknown_one_is_not() {
             }
         }
     });
-
     let stranger = ReqwestTransport::new(&TransportConfig::default()).expect("sockets");
     let error = client(base.clone(), stranger).get(&alerts()).await.expect_err("nobody vouches for it");
     assert_eq!(error.kind(), &ErrorKind::Transport, "{error:?}");
-
-    let config = TransportConfig { ca_pem: vec![made.cert.pem().into_bytes()], ..TransportConfig::default() };
-    let friend = ReqwestTransport::new(&config).expect("sockets");
-    let end = client(base, friend).get(&alerts()).await.expect("it is trusted").page.rest().await;
+    let end = client(base, trusting(ca)).get(&alerts()).await.expect("it is trusted").page.rest().await;
     assert_eq!(end.expect("a page").rows, 2);
+}
+
+#[tokio::test]
+async fn pages_that_nobody_reads_do_not_hold_up_another_on_their_connection() {
+    let (ca, acceptor) = certified(&[b"h2"]);
+    let (listener, base) = tls_listener().await;
+    let connections = Arc::new(Mutex::new(0));
+    tokio::spawn({
+        let connections = Arc::clone(&connections);
+        async move {
+            // Two megabytes: far more than a stream may send ahead.
+            let page = Bytes::from(format!(r#"{{"value":["{}"]}}"#, "x".repeat(2_000_000)));
+            while let Ok((socket, _)) = listener.accept().await {
+                *connections.lock().expect("nobody panics with it") += 1;
+                let Ok(socket) = acceptor.accept(socket).await else { continue };
+                let page = page.clone();
+                let answer = service_fn(move |_| {
+                    let answer = Response::new(Full::new(page.clone()));
+                    async { Ok::<_, Infallible>(answer) }
+                });
+                let connection = http2::Builder::new(TokioExecutor::new());
+                tokio::spawn(connection.serve_connection(TokioIo::new(socket), answer));
+            }
+        }
+    });
+    let client = client(base, trusting(ca));
+    let mut unread = Vec::new();
+    for _ in 0..6 {
+        unread.push(client.get(&alerts()).await.expect("a head"));
+    }
+    let mut answer = client.get(&alerts()).await.expect("a head");
+    assert_eq!(answer.page.rest().await.expect("a page").rows, 1);
+    for mut answer in unread {
+        assert_eq!(answer.page.rest().await.expect("a page").rows, 1, "those wait and are whole in the end");
+    }
+    assert_eq!(*connections.lock().expect("nobody panics with it"), 1, "all of them share one");
 }

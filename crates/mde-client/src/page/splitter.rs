@@ -3,7 +3,7 @@
 //! It checks the frame of the page (the outer object, the `value` array, brackets that match) and nothing inside an
 //! entity: those who read an entity parse it. Memory: one chunk, and one entity where it lies across chunks.
 
-use crate::scan::{Scan, is_blank};
+use super::scanner::{Scan, is_blank};
 use bytes::Bytes;
 use std::hash::Hasher;
 

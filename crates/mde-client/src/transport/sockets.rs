@@ -1,8 +1,8 @@
 //! The transport over real sockets: TLS, proxies, pooled connections, gzip.
 
+use super::tls;
 use crate::base::is_local;
 use crate::error::Error;
-use crate::tls;
 use crate::transport::{Cause, HttpRequest, HttpResponse, Transport, TransportError};
 use futures_util::{StreamExt, TryStreamExt};
 use reqwest::{NoProxy, Proxy, redirect};
