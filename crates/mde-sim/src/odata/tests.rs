@@ -77,11 +77,19 @@ impl Wanted {
             Self::And(left, right) => format!("({}) and {}", left.text(), right.bracketed()),
             Self::Or(left, right) => format!("{} or  {}", left.text(), right.text()),
             Self::Not(inner) => format!("not ({})", inner.text()),
-            Self::Text(operator, literal) => format!("text {operator} {}", literal.as_deref().map_or("null".to_owned(), quote)),
-            Self::Number(operator, literal, true) => format!("{} {operator} Number", literal.map_or("null".to_owned(), |number| number.to_string())),
-            Self::Number(operator, literal, false) => format!("number {operator} {}", literal.map_or("null".to_owned(), |number| number.to_string())),
+            Self::Text(operator, literal) => {
+                format!("text {operator} {}", literal.as_deref().map_or("null".to_owned(), quote))
+            }
+            Self::Number(operator, literal, true) => {
+                format!("{} {operator} Number", literal.map_or("null".to_owned(), |number| number.to_string()))
+            }
+            Self::Number(operator, literal, false) => {
+                format!("number {operator} {}", literal.map_or("null".to_owned(), |number| number.to_string()))
+            }
             Self::Time(operator, time) => format!("time {operator} {}", Ticks(*time)),
-            Self::In(numbers) => format!("number in ({})", numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(" , ")),
+            Self::In(numbers) => {
+                format!("number in ({})", numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(" , "))
+            }
             Self::StartsWith(start) => format!("startswith( text,{})", quote(start)),
         }
     }
@@ -127,14 +135,18 @@ fn short_text() -> impl Strategy<Value = String> {
 }
 
 fn row() -> impl Strategy<Value = Row> {
-    (prop::option::of(short_text()), prop::option::of(-3i64..4), 0i64..30)
-        .prop_map(|(text, number, time)| Row { text, number, time: BASE + time })
+    (prop::option::of(short_text()), prop::option::of(-3i64..4), 0i64..30).prop_map(|(text, number, time)| Row {
+        text,
+        number,
+        time: BASE + time,
+    })
 }
 
 fn wanted() -> impl Strategy<Value = Wanted> {
     let leaf = prop_oneof![
         (operator(), prop::option::of(short_text())).prop_map(|(operator, literal)| Wanted::Text(operator, literal)),
-        (operator(), prop::option::of(-3i64..4), any::<bool>()).prop_map(|(operator, literal, turned)| Wanted::Number(operator, literal, turned)),
+        (operator(), prop::option::of(-3i64..4), any::<bool>())
+            .prop_map(|(operator, literal, turned)| Wanted::Number(operator, literal, turned)),
         (operator(), -1i64..31).prop_map(|(operator, time)| Wanted::Time(operator, BASE + time)),
         prop::collection::vec(-3i64..4, 1..4).prop_map(Wanted::In),
         short_text().prop_map(Wanted::StartsWith),
@@ -194,7 +206,9 @@ proptest! {
 
 #[test]
 fn a_window_touches_only_its_part_of_the_index() {
-    let filter = parser::parse("time ge 2024-01-01T00:00:00Z and (time lt 2024-01-02T00:00:00Z) and text ne 'a'", &SCHEMA).unwrap();
+    let filter =
+        parser::parse("time ge 2024-01-01T00:00:00Z and (time lt 2024-01-02T00:00:00Z) and text ne 'a'", &SCHEMA)
+            .unwrap();
     let instant = |text: &str| Ticks::of(text.parse().unwrap());
     assert_eq!(filter.range("time"), instant("2024-01-01T00:00:00Z")..=instant("2024-01-01T23:59:59.9999999Z"));
     assert_eq!(parser::parse("time ge 2024-01-01Z or number eq 1", &SCHEMA).unwrap().range("time"), EVER);
@@ -232,13 +246,31 @@ fn what_the_service_refuses_is_refused() {
 
 #[test]
 fn options_outside_the_documented_ones_are_refused() {
-    for query in ["$top=10001", "$top=-1", "$top=a", "$skip=-1", "$top=1&$top=2", "$select=id", "$expand=other", "$count=yes", "$orderby=nothing", "$orderby=text up"] {
+    for query in [
+        "$top=10001",
+        "$top=-1",
+        "$top=a",
+        "$skip=-1",
+        "$top=1&$top=2",
+        "$select=id",
+        "$expand=other",
+        "$count=yes",
+        "$orderby=nothing",
+        "$orderby=text up",
+    ] {
         assert!(Options::parse(query, &SCHEMA).is_err(), "{query}");
     }
-    let options = Options::parse("%24filter=text+eq+%27a%26b%27&$top=10000&$skip=90000&$expand=more&$count=true&$orderby=number desc,time&x=1", &SCHEMA).unwrap();
+    let options = Options::parse(
+        "%24filter=text+eq+%27a%26b%27&$top=10000&$skip=90000&$expand=more&$count=true&$orderby=number desc,time&x=1",
+        &SCHEMA,
+    )
+    .unwrap();
     assert_eq!((options.top, options.skip, options.expand, options.count), (Some(10_000), 90_000, true, true));
     assert_eq!(options.filter, Some(parser::parse("text eq 'a&b'", &SCHEMA).unwrap()));
-    assert_eq!(options.order_by.iter().map(|(field, down)| (field.name, *down)).collect::<Vec<_>>(), [("number", true), ("time", false)]);
+    assert_eq!(
+        options.order_by.iter().map(|(field, down)| (field.name, *down)).collect::<Vec<_>>(),
+        [("number", true), ("time", false)]
+    );
 }
 
 #[test]
