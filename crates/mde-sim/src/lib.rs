@@ -1,8 +1,4 @@
-//! A simulator of Microsoft Defender for Endpoint and Entra ID, with the receiving ends of a collector beside it.
-//!
-//! It serves a world that is made up from a seed, over sockets ([`Sim::start`]) or in process ([`Sim::router`]), misbehaves
-//! when a [`Scenario`] says so, and keeps a [`Ledger`] of what it handed over: the oracle of end-to-end tests.
-//! It shares no code with any client, since shared code would hide shared mistakes, and it never calls anybody.
+#![doc = include_str!("../README.md")]
 
 mod clock;
 mod config;
@@ -14,6 +10,7 @@ mod entra;
 mod ledger;
 mod odata;
 mod quota;
+pub mod receiver;
 mod scenario;
 mod server;
 mod sim;

@@ -20,6 +20,7 @@ const ROWS_PER_CHUNK: usize = 100;
 /// Answers a list call.
 pub(crate) fn answer<C: Collection>(
     core: &Core,
+    kind: RequestKind,
     request: &Request,
     collection: C,
     fault: Option<&Fault>,
@@ -37,7 +38,7 @@ pub(crate) fn answer<C: Collection>(
     if matches!(fault, Some(Fault::EmptyPage)) {
         page.rows.clear();
     }
-    core.scenario.answered(RequestKind::Alerts, page.rows.len() as u64, &core.world);
+    core.scenario.answered(kind, page.rows.len() as u64, &core.world);
     let ids = || page.rows.iter().map(|row| collection.version(row, false).id);
     if options.expand && core.scenario.is_poisoned(ids()) {
         return Err(error::internal());

@@ -110,7 +110,7 @@ fn answer(core: &Core, route: &Route, request: &Request, fault: Option<&Fault>) 
     }
     let alerts = Alerts(core.world.clone());
     match route {
-        Route::Alerts => list::answer(core, request, alerts, fault),
+        Route::Alerts => list::answer(core, route.kind(), request, alerts, fault),
         Route::Alert(id) => single(core, &alerts, id),
         Route::Unknown => unreachable!("has no family"),
     }

@@ -79,8 +79,8 @@ impl Recipe {
     pub(crate) fn alert(&self, version: &Version) -> Alert {
         let mut dice = Dice::new(self.seed, 2 * u64::from(version.number));
         let fixture: &AlertFixture = dice.pick(&ALERTS);
-        let severity: &'static str = dice.weighted::<&str>(&self.config.severities);
-        let status = progress(dice.weighted::<&str>(&self.config.statuses), version.revision);
+        let severity = dice.weighted(&self.config.severities);
+        let status = progress(dice.weighted(&self.config.statuses), version.revision);
         let base = self.config.evidence.start();
         let evidence_count = base + dice.below(u64::from(self.config.evidence.end().saturating_sub(*base)) + 1) as u32;
         let incident_id = 1_000 + dice.below(1_000_000) as i64;

@@ -35,15 +35,15 @@ impl Dice {
     }
 
     /// One of the values, each as often as its weight says; the first when all weights are 0.
-    pub(crate) fn weighted<'a, T>(&mut self, values: &'a [(T, u32)]) -> &'a T {
+    pub(crate) fn weighted<T: Copy>(&mut self, values: &[(T, u32)]) -> T {
         let mut left = self.below(values.iter().map(|(_, weight)| u64::from(*weight)).sum());
         for (value, weight) in values {
             match left.checked_sub(u64::from(*weight)) {
                 Some(rest) => left = rest,
-                None => return value,
+                None => return *value,
             }
         }
-        &values[0].0
+        values[0].0
     }
 
     /// Lower-case hexadecimal text of `length` digits.
@@ -78,7 +78,7 @@ mod tests {
     fn weights_decide_how_often_a_value_comes() {
         let mut dice = Dice::new(1, 0);
         let mix = [("never", 0), ("often", 3), ("seldom", 1)];
-        let drawn: Vec<_> = (0..4000).map(|_| *dice.weighted(&mix)).collect();
+        let drawn: Vec<_> = (0..4000).map(|_| dice.weighted(&mix)).collect();
         let often = drawn.iter().filter(|value| **value == "often").count();
         assert!(!drawn.contains(&"never"));
         assert!((2800..3200).contains(&often), "{often} of 4000");

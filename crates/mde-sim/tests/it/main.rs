@@ -14,3 +14,5 @@ mod in_process;
 mod list;
 #[cfg(test)]
 mod quota;
+#[cfg(test)]
+mod receiver;
