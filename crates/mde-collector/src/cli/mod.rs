@@ -4,6 +4,7 @@
 //! every tenant; 4 the state store is unusable.
 
 mod check;
+mod demo;
 mod run;
 mod simulate;
 
@@ -42,6 +43,8 @@ enum Command {
     Run(run::Run),
     /// Look at the configuration and say everything that is wrong with it.
     Check(check::Check),
+    /// Simulator, collector and output in one process: see it work.
+    Demo(demo::Demo),
     /// A tenant to try things on, without Microsoft.
     Simulate(simulate::Simulate),
 }
@@ -153,6 +156,7 @@ pub fn main() -> ExitCode {
         match arguments.command {
             Command::Run(run) => run.run().await,
             Command::Check(check) => check.run(),
+            Command::Demo(demo) => demo.run().await,
             Command::Simulate(simulate) => simulate.run().await,
         }
     });

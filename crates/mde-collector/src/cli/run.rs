@@ -38,7 +38,7 @@ pub struct Run {
 }
 
 /// `90s`, `10m`, `1h`, `500ms`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| format!("{text:?} is no duration: write 60s, 5m or 1h"))?;
     let milliseconds = match &text[digits.len()..] {
