@@ -42,14 +42,18 @@ impl Answer {
 /// An error's body. What is missing or of another type is as good as not there.
 #[derive(Deserialize)]
 struct ErrorBody {
+    /// The one member that an error has.
     error: ErrorFields,
 }
 
 /// See [`ErrorBody`].
 #[derive(Deserialize)]
 struct ErrorFields {
+    /// A word, or the status as text; empty on Graph at times.
     code: Option<String>,
+    /// Free text.
     message: Option<String>,
+    /// The vendor's id of the request.
     target: Option<String>,
 }
 
@@ -91,19 +95,17 @@ pub(crate) async fn failure(
         .map_or(ErrorFields { code: None, message: None, target: None }, |body| body.error);
     let message = message.unwrap_or_default();
     let answered_ms = context.date.map(|date| date.unix_ms);
-    let throttle = (status == 429).then(|| Throttle {
-        after: retry::wait(retry_after.as_deref(), answered_ms, &message),
-        allowed: retry::allowed_in_text(&message),
-    });
-    let kind = match (status, throttle) {
-        (_, Some(Throttle { after, .. })) => ErrorKind::Throttled { after },
-        (401, _) if wording::licence_refusal(&message) => ErrorKind::NotLicensed,
-        (401, _) => ErrorKind::Unauthorized,
-        (403, _) => ErrorKind::Forbidden { missing: wording::missing_roles(&message) },
-        (404, _) => ErrorKind::NotFound,
-        (408, _) => ErrorKind::Timeout,
-        (400..500, _) => ErrorKind::BadRequest,
-        (500.., _) => ErrorKind::Server { status },
+    let after = retry::wait(retry_after.as_deref(), answered_ms, &message);
+    let throttle = (status == 429).then(|| Throttle { after, allowed: retry::allowed_in_text(&message) });
+    let kind = match status {
+        429 => ErrorKind::Throttled { after },
+        401 if wording::licence_refusal(&message) => ErrorKind::NotLicensed,
+        401 => ErrorKind::Unauthorized,
+        403 => ErrorKind::Forbidden { missing: wording::missing_roles(&message) },
+        404 => ErrorKind::NotFound,
+        408 => ErrorKind::Timeout,
+        400..500 => ErrorKind::BadRequest,
+        500.. => ErrorKind::Server { status, after },
         _ => ErrorKind::Unexpected { status },
     };
     context.code = code.as_deref().and_then(wording::word);

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 /// The chunks of one answer.
 pub(crate) struct Body {
+    /// What the transport gave.
     stream: BoxStream<'static, Result<Bytes, TransportError>>,
     /// Longest wait for the next chunk. It runs only while somebody waits: a slow reader is no slow server.
     silence: Duration,

@@ -81,10 +81,15 @@ impl Get {
 /// A client of one API for one application in one tenant. Clones share everything.
 #[derive(Clone)]
 pub struct Client {
+    /// Where the API lies; the token goes nowhere else.
     base: Base,
+    /// Carries the requests.
     transport: Arc<dyn Transport>,
+    /// Whom we call as.
     tokens: Arc<dyn TokenSource>,
+    /// Says when we may.
     budget: Arc<dyn Budget>,
+    /// How long we wait and how much we hold.
     options: ClientOptions,
 }
 

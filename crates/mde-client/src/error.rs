@@ -61,6 +61,8 @@ pub enum ErrorKind {
     Server {
         /// The HTTP status.
         status: u16,
+        /// How long the server asks us to wait, where it does.
+        after: Option<Duration>,
     },
     /// A status that this client has no use for, redirects among them: they would carry the token elsewhere.
     #[error("the answer is none that this call has")]
@@ -125,8 +127,11 @@ pub struct Error(Box<Inner>);
 /// The parts of an [`Error`], behind one pointer so that results stay small.
 #[derive(Clone)]
 struct Inner {
+    /// What to react to.
     kind: ErrorKind,
+    /// What to find it again by.
     context: Context,
+    /// What lies below, where that is a matter of the transport.
     cause: Option<TransportError>,
 }
 

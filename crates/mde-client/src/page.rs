@@ -15,7 +15,9 @@ use url::Url;
 /// A page that is being read. It is a success only once [`Page::next`] has answered `None`: before that, nothing of
 /// it may be committed, since the body can still turn out to be cut.
 pub struct Page {
+    /// The bytes, as they arrive.
     body: Body,
+    /// Finds the entities in them.
     splitter: Splitter,
     /// Largest entity. Unit: bytes.
     cap: usize,
@@ -23,12 +25,15 @@ pub struct Page {
     base: Base,
     /// The address that was asked, for links without a host.
     asked: Url,
+    /// How far we are.
     state: State,
 }
 
 /// How far a page is.
 enum State {
+    /// The body is still arriving.
     Reading,
+    /// The body has ended and is a page.
     Whole(PageEnd),
     /// The failure is told again to whoever asks again.
     Failed(Error),

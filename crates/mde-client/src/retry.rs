@@ -29,13 +29,11 @@ impl Error {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self.kind() {
-            ErrorKind::Throttled { after } => after.map_or(Retry::Backoff, Retry::After),
+            ErrorKind::Throttled { after } | ErrorKind::Server { after, .. } => {
+                after.map_or(Retry::Backoff, Retry::After)
+            }
             ErrorKind::Token(refusal) if refusal.transient => refusal.after.map_or(Retry::Backoff, Retry::After),
-            ErrorKind::Transport
-            | ErrorKind::Timeout
-            | ErrorKind::BodyCut
-            | ErrorKind::NotJson
-            | ErrorKind::Server { .. } => Retry::Backoff,
+            ErrorKind::Transport | ErrorKind::Timeout | ErrorKind::BodyCut | ErrorKind::NotJson => Retry::Backoff,
             ErrorKind::EntityTooLarge { .. }
             | ErrorKind::Unauthorized
             | ErrorKind::NotLicensed

@@ -8,6 +8,7 @@ use url::Url;
 /// The address of a token endpoint, and whether it is of the older kind that wants a `resource`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenEndpoint {
+    /// The whole address, down to `/token`.
     url: Url,
     /// v1: `resource=…` instead of `scope=…/.default`.
     older: bool,

@@ -23,7 +23,9 @@ pub(crate) struct Grant {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Seconds {
+    /// As v2 writes it.
     Number(f64),
+    /// As v1 and managed identities write it.
     Text(String),
 }
 

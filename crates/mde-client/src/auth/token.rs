@@ -38,9 +38,11 @@ impl fmt::Debug for Secret {
 pub struct Token {
     /// `Bearer …`, marked as sensitive.
     header: HeaderValue,
+    /// The token without its scheme, to compare and to keep out of texts.
     text: Secret,
     /// When the request for it was sent: the token's own clock starts later.
     asked_at: Instant,
+    /// How long it is good, from `asked_at` on.
     lifetime: Duration,
 }
 

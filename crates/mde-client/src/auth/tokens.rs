@@ -19,8 +19,11 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// One request is under way at most. While a renewal fails and the old token is still good, the old one is given.
 pub struct Tokens {
+    /// Knows how to ask.
     identity: Box<dyn Identity>,
+    /// Carries the request.
     transport: Arc<dyn Transport>,
+    /// What came of it so far.
     held: Mutex<Held>,
     /// Whoever has it asks; the others wait for what comes of it.
     turn: tokio::sync::Mutex<()>,
@@ -29,6 +32,7 @@ pub struct Tokens {
 /// What is known.
 #[derive(Default)]
 struct Held {
+    /// The newest token, unless the API has refused it.
     token: Option<Token>,
     /// Newest `Date` of the identity provider.
     date: Option<ServerDate>,
@@ -36,8 +40,9 @@ struct Held {
     asked: u64,
     /// How the last request failed; `None` if it did not.
     failure: Option<Error>,
-    /// Failures in a row, and the moment before which no renewal ahead of time is tried again.
+    /// Failures in a row.
     failures: u32,
+    /// No renewal ahead of time is tried again before.
     again_at: Option<Instant>,
 }
 

@@ -7,7 +7,9 @@ use crate::limits::Family;
 use crate::retry::{Allowed, longest_backoff};
 use std::time::Duration;
 
+/// The vendor's shorter window.
 const MINUTE: Duration = Duration::from_secs(60);
+/// The vendor's longer window.
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What a 429 says.
@@ -28,6 +30,7 @@ pub struct Throttle {
 ///   wait began teach nothing more.
 #[derive(Debug, Clone)]
 pub struct Bucket {
+    /// The log of calls under the limits of now.
     windows: SlidingWindows,
     /// The limits before anything was learned by cutting, in the order of the windows.
     whole: Vec<u32>,

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 /// The budget of one application in one tenant, for one process. Clones share it.
 #[derive(Clone)]
 pub struct InMemoryBudget {
+    /// What all handles have in common.
     shared: Arc<Shared>,
     /// The bucket of this handle's own limits.
     own: Option<usize>,
@@ -23,6 +24,7 @@ pub struct InMemoryBudget {
 struct Shared {
     /// The budget's clock begins here.
     start: Instant,
+    /// Locked for moments, never while waiting.
     state: Mutex<State>,
     /// Told whenever somebody who waits may have got a call, or may have to wait for another moment.
     changed: Notify,
@@ -46,6 +48,7 @@ type Spends = [Option<usize>; 3];
 
 /// One who waits.
 struct Waiting {
+    /// What the call needs room in.
     spends: Spends,
     /// The call is entered in the buckets, and not yet picked up.
     granted: bool,
@@ -185,8 +188,11 @@ impl State {
 
 /// A place in the queue, given up when dropped.
 struct Ticket {
+    /// Where the queue is.
     shared: Arc<Shared>,
+    /// Which place it is.
     place: Place,
+    /// What the call needs room in.
     spends: Spends,
     /// The permit was picked up: nothing is left to give up.
     done: bool,

@@ -66,6 +66,7 @@ impl Room {
 /// Several windows over the same calls.
 #[derive(Debug, Clone, Default)]
 pub struct SlidingWindows {
+    /// The limits, in the order they were given.
     windows: Vec<Window>,
     /// Calls sent and not yet answered.
     open: u32,

@@ -27,8 +27,11 @@ enum Shape {
 /// The state within one token.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
+    /// How the token ends.
     shape: Shape,
+    /// Whether we are inside a string.
     in_text: bool,
+    /// Whether the byte before, within a string, was a backslash that escapes the next.
     escaped: bool,
     /// The closing brackets that are still to come, innermost last.
     closers: Vec<u8>,

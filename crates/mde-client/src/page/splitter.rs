@@ -110,17 +110,23 @@ pub(crate) struct Splitter {
     chunk: Bytes,
     /// How far.
     at: usize,
+    /// Where in the grammar of a page.
     place: Place,
+    /// Where within a token.
     scan: Scan,
     /// The beginning of a token that lies across chunks. Its room is kept from token to token.
     carry: Vec<u8>,
+    /// Where the finished token lies.
     found: Found,
     /// Largest entity. Unit: bytes.
     cap: usize,
     /// Whether `value` has been there.
     seen_value: bool,
+    /// Elements so far.
     rows: u64,
+    /// A running hash over the elements.
     digest: std::hash::DefaultHasher,
+    /// What was read beside them.
     annotations: Annotations,
 }
 

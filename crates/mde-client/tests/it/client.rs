@@ -59,9 +59,9 @@ async fn each_answer_has_its_kind() {
         ),
         (404, error_body("ResourceNotFound", "Machine 1 was not found"), ErrorKind::NotFound, Retry::Never),
         (408, String::new(), ErrorKind::Timeout, Retry::Backoff),
-        (500, error_body("InternalServerError", ""), ErrorKind::Server { status: 500 }, Retry::Backoff),
-        (502, "<html>Bad gateway</html>".into(), ErrorKind::Server { status: 502 }, Retry::Backoff),
-        (503, String::new(), ErrorKind::Server { status: 503 }, Retry::Backoff),
+        (500, error_body("InternalServerError", ""), ErrorKind::Server { status: 500, after: None }, Retry::Backoff),
+        (502, "<html>Bad gateway</html>".into(), ErrorKind::Server { status: 502, after: None }, Retry::Backoff),
+        (503, String::new(), ErrorKind::Server { status: 503, after: None }, Retry::Backoff),
         (302, String::new(), ErrorKind::Unexpected { status: 302 }, Retry::Never),
         (204, String::new(), ErrorKind::Unexpected { status: 204 }, Retry::Never),
     ] {
@@ -146,13 +146,13 @@ async fn a_refused_identity_spends_no_quota() {
 #[tokio::test]
 async fn an_errors_body_is_read_to_its_limit_only() {
     let error = failed(Reply::new(500, vec![b'x'; 10_000]).end(End::Endless)).await;
-    assert_eq!(error.kind(), &ErrorKind::Server { status: 500 });
+    assert_eq!(error.kind(), &ErrorKind::Server { status: 500, after: None });
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_errors_body_that_never_ends_does_not_hide_its_status() {
     let error = failed(Reply::new(503, r#"{"error":"#).end(End::Silence)).await;
-    assert_eq!(error.kind(), &ErrorKind::Server { status: 503 });
+    assert_eq!(error.kind(), &ErrorKind::Server { status: 503, after: None });
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,4 +212,10 @@ async fn a_call_holds_its_slot_until_a_minute_after_its_answer() {
     client.get(&alerts()).await.expect("200");
     client.get(&alerts()).await.expect("200");
     assert_eq!(start.elapsed().as_secs(), 90, "thirty seconds on the way, and a minute");
+}
+
+#[tokio::test]
+async fn a_failing_server_that_names_a_wait_is_given_it() {
+    let error = failed(Reply::new(503, "").header("retry-after", "120")).await;
+    assert_eq!(error.retry(), Retry::After(Duration::from_secs(120)));
 }
