@@ -112,7 +112,7 @@ impl Run {
             stop.send_replace(true);
             tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
             // A second signal: at once. Everything that counts is in the store.
-            rustix::process::kill_current_process_group(rustix::process::Signal::KILL).ok();
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
         });
         match run::run(&config, &options, store, clock, stopped).await {
             Ok(Ended::Done) => DONE,
