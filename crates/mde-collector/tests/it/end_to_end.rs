@@ -90,3 +90,17 @@ async fn a_truncated_database_and_a_broken_configuration_have_exit_codes_of_thei
     fs::write(&config, text).expect("writable");
     assert_eq!(bench.once().await.status.code(), Some(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_six_hours_ahead_or_behind_changes_nothing_of_what_arrives() {
+    for hours in [-6, 6] {
+        let bench = Bench::start(|config| {
+            config.clock.set_offset(jiff::SignedDuration::from_hours(hours));
+            config.alerts.count = 1_001;
+        })
+        .await;
+        assert!(bench.once().await.status.success(), "{hours}");
+        assert_eq!(bench.versions().len(), 1_001, "{hours}");
+        assert_eq!(bench.arrived(), bench.expected(), "{hours}");
+    }
+}
