@@ -24,6 +24,7 @@ pub(super) fn newest_format() -> i64 {
 
 /// Brings the tables to the newest format.
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fault> {
+    // `run` would do the same, but makes the future of whoever opens a store one that cannot be spawned.
     MIGRATIONS.run_direct(None, connection, false).await.map_err(|error| match error {
         MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => Fault::Sql(cause),
         other => Fault::Torn(format!("its format is not one of ours: {other}")),

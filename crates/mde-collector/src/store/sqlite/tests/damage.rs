@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::record::{BatchHead, Frame, Position, StreamKey};
-use crate::store::sqlite::{connection, foreign_files, frame, read};
-use crate::store::{BatchCount, Commit, Lease, Progress, StoreError};
+use crate::store::sqlite::{connection, foreign_files, frame, look, read};
+use crate::store::{BatchCount, BatchId, Checkpoints, Commit, Lease, Leases, Outbox, Progress, StoreError};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::time::Duration;
 
@@ -23,13 +23,12 @@ fn telltale(number: u8) -> Frame {
 }
 
 async fn lease(store: &SqliteStore) -> Lease {
-    let lease = crate::store::Leases::acquire(store, "stream", "node", Duration::from_secs(10)).await;
+    let lease = store.acquire("stream", "node", Duration::from_secs(10)).await;
     lease.expect("acquire").expect("free")
 }
 
 /// One batch of one frame; the checkpoint tells how many there were.
 async fn put(store: &SqliteStore, number: u8) -> Result<u64, StoreError> {
-    use crate::store::Outbox;
     let (lease, frame) = (lease(store).await, telltale(number));
     let head = BatchHead { input: "i".to_owned(), service: "s".to_owned(), tag: "t".to_owned(), pulled_ms: 0 };
     let id = store.begin(&lease, &alerts(), &head).await?;
@@ -42,7 +41,6 @@ async fn put(store: &SqliteStore, number: u8) -> Result<u64, StoreError> {
 
 /// How many batches there are, proved to be those that were put.
 async fn whole(store: &SqliteStore) -> u64 {
-    use crate::store::{Checkpoints, Outbox};
     let state = store.stream(&alerts()).await.expect("stream");
     let frames = store.read(&alerts(), Position::START, usize::MAX).await.expect("read");
     assert_eq!(frames.len() as u64, state.last_batch);
@@ -108,6 +106,31 @@ async fn a_second_process_is_refused_until_the_first_has_ended() {
 }
 
 #[tokio::test]
+async fn a_look_beside_a_running_collector_sees_everything_and_changes_nothing() {
+    let disk = Disk::new();
+    let (folder, wall) = (disk.folder(), disk.clock.wall());
+    let looked = tokio::spawn(async move { look(&folder, wall).await.err() }).await.expect("no panic");
+    let error = looked.expect("there is nothing yet");
+    assert!(matches!(error, StoreError::Disk(_)), "{error:?}");
+    assert!(!disk.folder().exists());
+
+    let store = disk.open_store().await.expect("open");
+    put(&store, 1).await.expect("put");
+    let beside = look(&disk.folder(), disk.clock.wall()).await.expect("look");
+    assert_eq!(whole(&beside).await, 1);
+    put(&store, 2).await.expect("the one that works is not disturbed");
+    assert_eq!(whole(&beside).await, 2);
+    let error = beside.discard(BatchId(1)).await.expect_err("it may not write");
+    assert!(matches!(error, StoreError::Disk(_)), "{error:?}");
+    drop(beside);
+    store.close().await.expect("close");
+
+    tamper(&disk, "PRAGMA user_version = 99").await;
+    let error = look(&disk.folder(), disk.clock.wall()).await.err().expect("not for us");
+    assert!(matches!(error, StoreError::Newer { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn an_empty_file_is_never_started_anew() {
     let disk = filled(true).await;
     fs::write(database(&disk), b"").expect("write");
@@ -164,7 +187,6 @@ async fn after_an_unclean_end_no_lost_page_goes_unnoticed() {
 
 #[tokio::test]
 async fn a_flipped_octet_in_a_frame_is_found_at_the_latest_when_it_is_read() {
-    use crate::store::Outbox;
     for closed in [true, false] {
         let disk = filled(closed).await;
         let mut content = fs::read(database(&disk)).expect("read");
@@ -304,7 +326,6 @@ async fn other_files_are_named_and_left_alone() {
 
 #[tokio::test]
 async fn a_full_disk_stops_writing_and_nothing_else() {
-    use crate::store::Outbox;
     let disk = Disk::new();
     let store = disk.open_store().await.expect("open");
     put(&store, 1).await.expect("put");
