@@ -40,6 +40,7 @@ impl Names {
         self.last
     }
 
+    /// The number of that name by its hash.
     fn search(&mut self, name: &str) -> Name {
         let hash = hash(self.seed, name.as_bytes());
         let mut slot = self.home(hash);

@@ -87,18 +87,22 @@ static NOTHING: Selection = Selection::Named(Vec::new());
 
 /// Lays out steps while the record is read once, from left to right.
 struct Planner<'c> {
+    /// The service's configuration.
     config: &'c FlattenConfig,
     /// The arrays that fork; not the configuration's where the record gives too many events.
     arrays: &'c Selection,
+    /// Laid out so far, as in the plan; so are `text` and `names`.
     steps: Vec<Step>,
     text: String,
     names: Names,
+    /// Where the record is being read.
     path: Path,
     /// Names of what is laid out now stay doubled.
     doubles: bool,
 }
 
 impl<'c> Planner<'c> {
+    /// Nothing laid out yet.
     fn new(config: &'c FlattenConfig, arrays: &'c Selection) -> Self {
         Self {
             config,
@@ -306,6 +310,7 @@ impl<'c> Planner<'c> {
         self.steps.push(Step::Member(member));
     }
 
+    /// The product, while it is within the limit.
     fn times(&self, events: u64, factor: u64) -> Result<u64, TooMany> {
         Some(events.saturating_mul(factor)).filter(|product| *product <= self.limit()).ok_or(TooMany)
     }
@@ -371,12 +376,14 @@ impl Path {
         outer
     }
 
+    /// Takes back what was added.
     fn leave(&mut self, outer: Outer) {
         self.name.truncate(outer.name);
         self.spelling.truncate(outer.spelling);
         self.depth = outer.depth;
     }
 
+    /// How long the path is now.
     fn length(&self) -> Outer {
         Outer { name: self.name.len(), spelling: self.spelling.len(), depth: self.depth }
     }

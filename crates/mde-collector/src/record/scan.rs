@@ -6,7 +6,9 @@
 /// A place in accepted JSON text.
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
+    /// All of the text.
     text: &'a str,
+    /// Octets passed.
     at: usize,
 }
 
@@ -116,10 +118,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The octet here; 0 at the end.
     fn octet(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or_default()
     }
 
+    /// Passes octets of that kind.
     fn skip(&mut self, what: impl Fn(u8) -> bool) {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         self.at += rest.iter().position(|octet| !what(*octet)).unwrap_or(rest.len());
@@ -131,6 +135,7 @@ const fn is_space(octet: u8) -> bool {
     matches!(octet, b' ' | b'\n' | b'\r' | b'\t')
 }
 
+/// What may stand between two values.
 const fn is_space_or_comma(octet: u8) -> bool {
     is_space(octet) || octet == b','
 }
@@ -152,6 +157,7 @@ fn string_end(text: &[u8], start: usize) -> usize {
 
 /// Index of the first `"` or `\`, or the length. Eight octets at a time: most of a record is the inside of strings.
 fn quote_or_backslash(text: &[u8]) -> usize {
+    /// 1 in every octet.
     const ONES: u64 = u64::MAX / 255;
     // The lowest set bit is the first octet that is zero; bits above it may be false.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
