@@ -39,13 +39,17 @@ pub fn obfuscate<'a>(document: &'a [u8], rules: &[Obfuscation]) -> Result<Cow<'a
 /// A rule seen from inside the record: what is left of its path.
 #[derive(Clone, Copy)]
 struct Rest<'r> {
+    /// Names still to come; empty where the value itself is meant.
     path: &'r [String],
+    /// What takes its place.
     value: &'r str,
 }
 
 /// One pass over a record.
 struct Walk<'a> {
+    /// The record.
     text: &'a str,
+    /// Where in the record the walk is.
     cursor: Cursor<'a>,
     /// How much of the text is in `out`.
     copied: usize,
@@ -78,6 +82,7 @@ impl Walk<'_> {
         }
     }
 
+    /// Passes an object that the rules lead into.
     fn object(&mut self, rules: &[Rest<'_>]) {
         self.cursor.open();
         while let Some(key) = self.cursor.key() {
@@ -93,6 +98,7 @@ impl Walk<'_> {
         }
     }
 
+    /// Passes the next value and writes another.
     fn replace(&mut self, value: &str) {
         // `peek` passes the white space before the value, which stays.
         self.cursor.peek();
@@ -102,6 +108,7 @@ impl Walk<'_> {
         self.copied = self.cursor.at();
     }
 
+    /// Writes what the record has up to there.
     fn copy_to(&mut self, end: usize) {
         self.out.push_str(self.text.get(self.copied..end).unwrap_or_default());
         self.copied = end;

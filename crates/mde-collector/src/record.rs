@@ -10,7 +10,7 @@ mod scan;
 
 pub use identity::{EventId, Identity, VersionKey};
 pub use json::{JsonError, RawObject, unquoted};
-pub use scan::{Cursor, compact};
+pub use scan::Cursor;
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,7 +10,9 @@ use std::io::Write as _;
 /// The events of one record, made one after the other. It borrows nothing and holds one line at a time, so whoever takes
 /// the lines may wait between two of them.
 pub struct Events {
+    /// What is run; of its parts only `names` grows, by names with suffixes.
     plan: Plan,
+    /// Makes each event's id.
     identity: Identity,
     /// Number of the next event.
     index: u64,
@@ -18,13 +20,17 @@ pub struct Events {
     line: Vec<u8>,
     /// Ways not taken yet, the newest last.
     forks: Vec<Fork>,
+    /// The names in `line`.
     held: Held,
 }
 
 /// A way not taken yet, and how far the event had come where it branches off.
 struct Fork {
+    /// First step of the way.
     step: usize,
+    /// Length of the line. Unit: octets.
     line: usize,
+    /// Number of changes to the names held.
     changes: usize,
 }
 
@@ -132,6 +138,7 @@ impl Held {
         }
     }
 
+    /// Notes the change and makes it.
     fn set(&mut self, name: Name, uses: u32) {
         let place = &mut self.uses[name as usize];
         self.changes.push((name, *place));

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 /// The one thing that differs from the defaults: low, so that a case over the limit can be read.
 const MAX_EVENTS: u64 = 4;
 
+/// Where the pairs of a service lie.
 fn folder(service: &ServiceDef) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(service.name)
 }
@@ -26,6 +27,7 @@ fn cases(service: &ServiceDef) -> Vec<String> {
     cases
 }
 
+/// The events of one record, as lines, with a tail that is the same for all.
 fn events(service: &ServiceDef, record: &[u8]) -> String {
     let record = RawObject::parse(record).expect("a golden record is JSON");
     let Key::Fields(fields) = service.key;

@@ -43,6 +43,7 @@ pub(super) fn line(event: &[Field]) -> String {
     format!("{{{}}}\n", members.join(","))
 }
 
+/// A field.
 pub(super) fn field(meant: &str, written: &str, value: &str) -> Field {
     Field { meant: meant.to_owned(), written: written.to_owned(), value: value.to_owned() }
 }
@@ -76,10 +77,12 @@ fn settle(event: Vec<Field>, first: usize) -> Vec<Field> {
     settled
 }
 
+/// Whether the name stands in a list.
 fn listed(selection: &Selection, name: &str) -> bool {
     matches!(selection, Selection::Named(names) if names.contains(&name.to_owned()))
 }
 
+/// Whether the name is selected.
 fn meant_by(selection: &Selection, name: &str) -> bool {
     *selection == Selection::All || listed(selection, name)
 }
@@ -87,6 +90,7 @@ fn meant_by(selection: &Selection, name: &str) -> bool {
 /// Ways to flatten a value: one list of fields for each.
 type Ways = Vec<Vec<Field>>;
 
+/// What is flattened.
 struct Rules<'a> {
     objects: &'a Selection,
     arrays: &'a Selection,
@@ -108,6 +112,7 @@ impl Rules<'_> {
         all
     }
 
+    /// Every way to flatten one member. `inside`: it belongs to something flattened.
     fn member(&self, meant: &str, written: &str, node: &Node, inside: bool) -> Ways {
         let counted = |mut way: Vec<Field>, found: usize, id: usize| {
             way.push(field(&format!("{meant}_found"), &format!("{written}_found"), &found.to_string()));
@@ -158,6 +163,7 @@ fn count_object(members: Vec<(String, String, &Node)>, prefix: &str, config: &Fl
         .product()
 }
 
+/// Number of events that one member gives.
 fn count(name: &str, node: &Node, config: &FlattenConfig, inside: bool) -> u128 {
     let below = |node: &Node| count_object(members(node), &format!("{name}_"), config);
     match &node.tree {

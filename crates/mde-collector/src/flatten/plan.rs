@@ -6,7 +6,7 @@
 
 use super::names::{Name, Names};
 use super::{FlattenConfig, Selection, Tail};
-use crate::record::{Cursor, RawObject, compact, unquoted};
+use crate::record::{Cursor, RawObject, unquoted};
 use std::fmt::Write as _;
 
 /// Objects deeper than this stay JSON. Source: serde_json's own limit, which ordinary parsers of events share; without
@@ -87,18 +87,22 @@ static NOTHING: Selection = Selection::Named(Vec::new());
 
 /// Lays out steps while the record is read once, from left to right.
 struct Planner<'c> {
+    /// The service's configuration.
     config: &'c FlattenConfig,
     /// The arrays that fork; not the configuration's where the record gives too many events.
     arrays: &'c Selection,
+    /// Laid out so far, as in the plan; so are `text` and `names`.
     steps: Vec<Step>,
     text: String,
     names: Names,
+    /// Where the record is being read.
     path: Path,
     /// Names of what is laid out now stay doubled.
     doubles: bool,
 }
 
 impl<'c> Planner<'c> {
+    /// Nothing laid out yet.
     fn new(config: &'c FlattenConfig, arrays: &'c Selection) -> Self {
         Self {
             config,
@@ -135,7 +139,7 @@ impl<'c> Planner<'c> {
         let name = self.path.name.as_str();
         let config = self.config;
         match value.peek() {
-            _ if !config.enabled => self.plain(value.value()),
+            _ if !config.enabled => self.plain(value),
             b'[' if self.arrays.has(name) => return self.array(value),
             b'{' if self.arrays.names(name) => return self.only_element(value),
             b'n' if self.arrays.names(name) => {
@@ -143,7 +147,7 @@ impl<'c> Planner<'c> {
                 self.no_element();
             }
             b'{' if inside || config.objects.has(name) => return self.object(value),
-            _ => self.plain(value.value()),
+            _ => self.plain(value),
         }
         Ok(1)
     }
@@ -151,7 +155,7 @@ impl<'c> Planner<'c> {
     /// Lays out the members of an object, each under the joined name.
     fn object(&mut self, value: &mut Cursor<'_>) -> Result<u64, TooMany> {
         if self.path.depth >= DEPTH_LIMIT {
-            self.plain(value.value());
+            self.plain(value);
             return Ok(1);
         }
         let mut events = 1;
@@ -163,7 +167,7 @@ impl<'c> Planner<'c> {
             events = self.times(events, factor)?;
         }
         if empty {
-            self.plain("null");
+            self.null();
         }
         Ok(events)
     }
@@ -209,7 +213,7 @@ impl<'c> Planner<'c> {
         if value.peek() == b'{' {
             return self.object(value);
         }
-        self.plain(value.value());
+        self.plain(value);
         Ok(1)
     }
 
@@ -224,7 +228,7 @@ impl<'c> Planner<'c> {
 
     /// Lays out a named array that has no element.
     fn no_element(&mut self) {
-        self.plain("null");
+        self.null();
         let found = self.found(0);
         self.steps.push(Step::Member(found));
         self.id(0);
@@ -250,9 +254,14 @@ impl<'c> Planner<'c> {
     }
 
     /// Lays out a value as it is, without its white space.
-    fn plain(&mut self, value: &str) {
-        let member = self.write(|text| compact(value, text));
+    fn plain(&mut self, value: &mut Cursor<'_>) {
+        let member = self.write(|text| value.compact(text));
         self.steps.push(Step::Member(member));
+    }
+
+    /// Lays out the null that stands for what is empty.
+    fn null(&mut self) {
+        self.plain(&mut Cursor::new("null"));
     }
 
     /// Writes `"name":value,` with the path's name.
@@ -301,6 +310,7 @@ impl<'c> Planner<'c> {
         self.steps.push(Step::Member(member));
     }
 
+    /// The product, while it is within the limit.
     fn times(&self, events: u64, factor: u64) -> Result<u64, TooMany> {
         Some(events.saturating_mul(factor)).filter(|product| *product <= self.limit()).ok_or(TooMany)
     }
@@ -366,12 +376,14 @@ impl Path {
         outer
     }
 
+    /// Takes back what was added.
     fn leave(&mut self, outer: Outer) {
         self.name.truncate(outer.name);
         self.spelling.truncate(outer.spelling);
         self.depth = outer.depth;
     }
 
+    /// How long the path is now.
     fn length(&self) -> Outer {
         Outer { name: self.name.len(), spelling: self.spelling.len(), depth: self.depth }
     }

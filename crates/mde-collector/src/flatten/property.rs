@@ -29,12 +29,14 @@ const NAMES: &[&str] = &[
     "list_found",
 ];
 
+/// Some names, or all.
 fn selection() -> impl Strategy<Value = Selection> {
     let named =
         vec(select(NAMES), 0..6).prop_map(|names| Selection::Named(names.into_iter().map(str::to_owned).collect()));
     prop_oneof![1 => Just(Selection::All), 2 => named]
 }
 
+/// Mostly on, with a low limit: the model makes every event at once.
 fn config() -> impl Strategy<Value = FlattenConfig> {
     let limit = select(&[1, 2, 7, 60, 300][..]);
     (any::<[bool; 3]>(), selection(), selection(), limit).prop_map(|(on, objects, arrays, max_events_per_record)| {
@@ -42,10 +44,12 @@ fn config() -> impl Strategy<Value = FlattenConfig> {
     })
 }
 
+/// The version that all generated records are.
 fn identity() -> Identity {
     Identity::new("acme", "alerts", ["one", "two"])
 }
 
+/// Counts of the tail.
 const COUNTS: &[(&str, u64)] = &[("related_files", 3), ("related_ips", u64::MAX)];
 
 /// What the contract says about the end of an event, as the model's fields.
@@ -61,6 +65,7 @@ fn tail(index: usize, skipped: bool) -> Vec<Field> {
     fields
 }
 
+/// What the real flattener makes of a text.
 fn flattened(config: &FlattenConfig, text: &str) -> (Vec<String>, Outcome) {
     let record = RawObject::parse(text.as_bytes()).expect("generated documents are JSON");
     let identity = identity();

@@ -3,14 +3,17 @@
 use super::*;
 use std::convert::Infallible;
 
+/// These names.
 fn named(names: &[&str]) -> Selection {
     Selection::Named(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
+/// Flattening on, with the default limit.
 fn config(objects: Selection, arrays: Selection) -> FlattenConfig {
     FlattenConfig { enabled: true, objects, arrays, max_events_per_record: FlattenConfig::MAX_EVENTS }
 }
 
+/// The version that all records of these tests are.
 fn identity() -> Identity {
     Identity::new("acme", "alerts", ["one"])
 }
@@ -185,6 +188,8 @@ fn a_record_over_the_limit_leaves_as_one_marked_event() {
     assert_eq!(lines, [format!("{own},{rest}:\"{}\"}}\n", identity.event_id(0))]);
     let wider = FlattenConfig { max_events_per_record: 6, ..limited };
     assert_eq!(bodies(&wider, text).len(), 6);
+    let least = FlattenConfig { max_events_per_record: 0, ..wider };
+    assert_eq!(bodies(&least, r#"{"a":[1]}"#).len(), 1, "one event is never too many");
 }
 
 #[test]

@@ -103,24 +103,29 @@ const PIECES: &[&str] = &[
     "null",
 ];
 
+/// White space, mostly none.
 fn space() -> impl Strategy<Value = &'static str> {
     select(&["", "", "", "", " ", "\n", "\r\n", "\t \t"][..])
 }
 
+/// A key.
 fn key() -> impl Strategy<Value = Key> {
     (space(), space(), select(KEYS)).prop_map(|(before, after, (written, meant))| Key { before, after, written, meant })
 }
 
+/// A number, a string or a word.
 fn scalar() -> impl Strategy<Value = Tree> {
     let number = any::<i128>().prop_map(|number| number.to_string());
     let string = vec(select(PIECES), 0..5).prop_map(|pieces| format!("\"{}\"", pieces.concat()));
     prop_oneof![4 => select(SCALARS).prop_map(str::to_owned), 1 => number, 4 => string].prop_map(Tree::Scalar)
 }
 
+/// A value with white space.
 fn node(tree: impl Strategy<Value = Tree>) -> impl Strategy<Value = Node> {
     (space(), tree, space()).prop_map(|(before, tree, after)| Node { before, after, tree })
 }
 
+/// A value, up to six levels deep.
 fn tree() -> impl Strategy<Value = Tree> {
     scalar().prop_recursive(6, 48, 5, |inner| {
         let inner = node(inner).boxed();
@@ -151,6 +156,7 @@ impl Node {
     }
 }
 
+/// Parts with commas between them.
 fn joined(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(",")
 }

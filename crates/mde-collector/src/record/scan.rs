@@ -6,7 +6,9 @@
 /// A place in accepted JSON text.
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
+    /// All of the text.
     text: &'a str,
+    /// Octets passed.
     at: usize,
 }
 
@@ -63,50 +65,69 @@ impl<'a> Cursor<'a> {
 
     /// The next value as written, white space within it included.
     pub fn value(&mut self) -> &'a str {
-        let first = self.peek();
+        self.peek();
         let start = self.at;
-        self.at = match first {
-            b'"' => string_end(self.text.as_bytes(), start),
-            b'{' | b'[' => container_end(self.text.as_bytes(), start),
-            _ => {
-                self.skip(|octet| !is_space_or_comma(octet) && !matches!(octet, b'}' | b']'));
-                // At least one octet, so that no loop over values stands still, whatever the text is.
-                self.at.max(start + 1)
-            }
-        };
+        self.pass(|_| ());
         self.text.get(start..self.at).unwrap_or_default()
     }
 
+    /// Appends the next value without the white space outside its strings; everything else stays as it is.
+    pub fn compact(&mut self, out: &mut String) {
+        self.peek();
+        let text = self.text;
+        let mut copied = self.at;
+        self.pass(|space| {
+            out.push_str(text.get(copied..space).unwrap_or_default());
+            copied = space + 1;
+        });
+        out.push_str(text.get(copied..self.at).unwrap_or_default());
+    }
+
+    /// Passes the value that begins here, and tells where in it white space stands outside strings. Brackets are counted,
+    /// not recursed into: depth costs nothing.
+    fn pass(&mut self, mut on_space: impl FnMut(usize)) {
+        let text = self.text.as_bytes();
+        let mut depth: usize = 0;
+        while let Some(octet) = text.get(self.at) {
+            match octet {
+                b'"' => self.at = string_end(text, self.at),
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    depth = depth.saturating_sub(1);
+                    self.at += 1;
+                }
+                octet if depth > 0 => {
+                    if is_space(*octet) {
+                        on_space(self.at);
+                    }
+                    self.at += 1;
+                }
+                _ => {
+                    let start = self.at;
+                    self.skip(|octet| !is_space_or_comma(octet) && !matches!(octet, b'}' | b']'));
+                    // At least one octet, so that no loop over values stands still, whatever the text is.
+                    self.at = self.at.max(start + 1);
+                }
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+
+    /// The octet here; 0 at the end.
     fn octet(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or_default()
     }
 
+    /// Passes octets of that kind.
     fn skip(&mut self, what: impl Fn(u8) -> bool) {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         self.at += rest.iter().position(|octet| !what(*octet)).unwrap_or(rest.len());
     }
-}
-
-/// Appends one value without the white space outside its strings; everything else stays as it is.
-pub fn compact(value: &str, out: &mut String) {
-    let text = value.as_bytes();
-    if !matches!(text.first(), Some(b'{' | b'[')) {
-        out.push_str(value.trim_matches(|c: char| c.is_ascii() && is_space(c as u8)));
-        return;
-    }
-    let (mut copied, mut at) = (0, 0);
-    while let Some(octet) = text.get(at) {
-        match octet {
-            b'"' => at = string_end(text, at),
-            octet if is_space(*octet) => {
-                out.push_str(value.get(copied..at).unwrap_or_default());
-                at += 1;
-                copied = at;
-            }
-            _ => at += 1,
-        }
-    }
-    out.push_str(value.get(copied..).unwrap_or_default());
 }
 
 /// JSON's white space, and nothing else that Unicode calls so.
@@ -114,6 +135,7 @@ const fn is_space(octet: u8) -> bool {
     matches!(octet, b' ' | b'\n' | b'\r' | b'\t')
 }
 
+/// What may stand between two values.
 const fn is_space_or_comma(octet: u8) -> bool {
     is_space(octet) || octet == b','
 }
@@ -123,33 +145,32 @@ fn string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     loop {
         let rest = text.get(at..).unwrap_or_default();
-        match rest.iter().position(|octet| matches!(octet, b'"' | b'\\')) {
+        let found = quote_or_backslash(rest);
+        match rest.get(found) {
             None => return text.len(),
-            Some(found) if rest[found] == b'"' => return at + found + 1,
-            Some(found) => at += found + 2,
+            Some(b'"') => return at + found + 1,
+            // What a backslash escapes ends nothing.
+            Some(_) => at += found + 2,
         }
     }
 }
 
-/// Index behind the object or array that begins at `start`. Counts instead of recursing: depth costs nothing.
-fn container_end(text: &[u8], start: usize) -> usize {
-    let (mut depth, mut at) = (0_usize, start);
-    while let Some(octet) = text.get(at) {
-        match octet {
-            b'"' => {
-                at = string_end(text, at);
-                continue;
-            }
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        at += 1;
-        if depth == 0 {
-            return at;
+/// Index of the first `"` or `\`, or the length. Eight octets at a time: most of a record is the inside of strings.
+fn quote_or_backslash(text: &[u8]) -> usize {
+    /// 1 in every octet.
+    const ONES: u64 = u64::MAX / 255;
+    // The lowest set bit is the first octet that is zero; bits above it may be false.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let (words, _) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return index * 8 + found.trailing_zeros() as usize / 8;
         }
     }
-    text.len()
+    let end = words.len() * 8;
+    text[end..].iter().position(|octet| matches!(octet, b'"' | b'\\')).map_or(text.len(), |found| end + found)
 }
 
 #[cfg(test)]
@@ -158,7 +179,7 @@ mod tests {
 
     fn compacted(value: &str) -> String {
         let mut out = String::new();
-        compact(value, &mut out);
+        Cursor::new(value).compact(&mut out);
         out
     }
 
@@ -176,6 +197,17 @@ mod tests {
             [(r#""a""#, r#""}\"]\\""#), (r#""b""#, r#"[1 , {"c":"["}]"#), (r#""d""#, "-1.0E+2"), (r#""é""#, "null")];
         assert_eq!(members, expected);
         assert_eq!(&text[cursor.at()..], " ");
+    }
+
+    #[test]
+    fn a_string_ends_at_its_own_quote_wherever_it_lies_among_the_words() {
+        for length in 0..40 {
+            for inside in ["x".repeat(length), "é".repeat(length), "\\\"".repeat(length), "\\\\".repeat(length)] {
+                let text = format!("\"{inside}\",\"y\"");
+                let mut cursor = Cursor::new(&text);
+                assert_eq!(cursor.value(), &text[..inside.len() + 2]);
+            }
+        }
     }
 
     #[test]
