@@ -30,8 +30,7 @@ pub(in crate::store) async fn a_cancelled_commit_is_whole_or_absent(place: &mut 
         let frames = [frame(&format!("round {times}"), 1)];
         let id = fill(&*store, &lease, &alerts, &frames).await;
         let key = stored_key(u64::from(times), round);
-        let progress =
-            Progress { checkpoint_ms: Some(round), memory: Some(times.to_string()), ..Progress::default() };
+        let progress = Progress { checkpoint_ms: Some(round), memory: Some(times.to_string()), ..Progress::default() };
         let commit = Commit { epoch: 1, batch: Some(count(id, &frames)), keys: vec![key], progress };
         let before = store.stream(&alerts).await.expect("stream");
         let finished = polled(times as usize, store.commit(&lease, &alerts, &commit)).await;

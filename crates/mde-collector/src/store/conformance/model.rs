@@ -3,185 +3,25 @@
 //! The model knows which rules a call breaks, not in which order a store looks at them: a refused call must be refused
 //! for one of the reasons that hold. After every call all that can be observed is compared.
 
+mod call;
+mod state;
+
 use super::*;
 use crate::store::{Attached, Depth, StartAt, StreamState};
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use call::{Call, Move, calls};
 use futures_util::FutureExt;
+use proptest::collection::vec;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use state::{Model, ModelBatch, ModelLease, ModelOutput, Reason, name, reason};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 
+/// Streams, outputs, nodes and keys that the sequences play with: few, so that they meet often.
 const STREAMS: usize = 2;
 const OUTPUTS: [&str; 3] = ["devo", "file", "http"];
 const OWNERS: [&str; 2] = ["node-1", "node-2"];
 const KEYS: u64 = 8;
-
-/// One call. Numbers that choose among things are taken modulo how many there are.
-#[derive(Debug, Clone)]
-enum Call {
-    Wait(i64),
-    Acquire { stream: usize, owner: usize },
-    Release { lease: usize },
-    Begin { lease: usize, stream: usize },
-    Append { batch: usize, events: u32 },
-    Discard { batch: usize },
-    Commit { lease: usize, stream: usize, batch: Option<usize>, epoch: u64, wrong_count: bool, keys: Vec<(u64, i64)>, progress: Move },
-    StartAgain { lease: usize, stream: usize },
-    Attach { output: usize, stream: usize, start: usize },
-    Advance { lease: usize, output: usize, stream: usize, batch: u64, frame: u32, memory: bool },
-    Collect { outputs: Vec<usize> },
-    Kill,
-    Close,
-}
-
-/// What a commit does to its stream.
-#[derive(Debug, Clone)]
-struct Move {
-    checkpoint_ms: Option<i64>,
-    backwards: bool,
-    forget_before_ms: Option<i64>,
-}
-
-fn calls() -> impl Strategy<Value = Call> {
-    let any_index = 0..64_usize;
-    let stream = 0..STREAMS;
-    // The newest lease most of the time, any old one now and then.
-    let lease = prop_oneof![6 => Just(0_usize), 1 => 0..8_usize];
-    let progress = (prop::option::of(0..60_i64), prop::bool::weighted(0.2), prop::option::weighted(0.4, 0..60_i64))
-        .prop_map(|(checkpoint_ms, backwards, forget_before_ms)| Move { checkpoint_ms, backwards, forget_before_ms });
-    let epoch_behind = prop_oneof![8 => Just(0_u64), 1 => 1..3_u64];
-    prop_oneof![
-        1 => (1..40_i64).prop_map(Call::Wait),
-        4 => (stream.clone(), 0..OWNERS.len()).prop_map(|(stream, owner)| Call::Acquire { stream, owner }),
-        1 => lease.clone().prop_map(|lease| Call::Release { lease }),
-        5 => (lease.clone(), stream.clone()).prop_map(|(lease, stream)| Call::Begin { lease, stream }),
-        6 => (any_index.clone(), 1..4_u32).prop_map(|(batch, events)| Call::Append { batch, events }),
-        1 => any_index.clone().prop_map(|batch| Call::Discard { batch }),
-        9 => (
-            (lease.clone(), stream.clone(), prop::option::weighted(0.8, any_index.clone()), epoch_behind),
-            prop::bool::weighted(0.1),
-            vec((0..KEYS, 0..60_i64), 0..3),
-            progress,
-        )
-            .prop_map(|((lease, stream, batch, epoch), wrong_count, keys, progress)| Call::Commit {
-                lease, stream, batch, epoch, wrong_count, keys, progress,
-            }),
-        1 => (lease.clone(), stream.clone()).prop_map(|(lease, stream)| Call::StartAgain { lease, stream }),
-        4 => (0..OUTPUTS.len(), stream.clone(), 0..5_usize)
-            .prop_map(|(output, stream, start)| Call::Attach { output, stream, start }),
-        5 => (lease, 0..OUTPUTS.len(), stream, 0..6_u64, 0..3_u32, any::<bool>())
-            .prop_map(|(lease, output, stream, batch, frame, memory)| Call::Advance {
-                lease, output, stream, batch, frame: if frame == 2 { u32::MAX } else { frame }, memory,
-            }),
-        3 => vec(0..OUTPUTS.len(), 0..4).prop_map(|outputs| Call::Collect { outputs }),
-        1 => Just(Call::Kill),
-        1 => Just(Call::Close),
-    ]
-}
-
-#[derive(Default)]
-struct ModelStream {
-    epoch: u64,
-    checkpoint_ms: Option<i64>,
-    memory: String,
-    last_batch: u64,
-    horizon_ms: i64,
-    keys: BTreeMap<u64, i64>,
-    /// Visible frames that nobody has removed: events, octets on disk, time of storing.
-    frames: BTreeMap<(u64, u32), (Frame, u64, i64)>,
-}
-
-#[derive(Clone)]
-struct ModelBatch {
-    id: BatchId,
-    stream: usize,
-    epoch: u64,
-    lease: Lease,
-    /// With the octets that each occupies on disk.
-    frames: Vec<(Frame, u64)>,
-}
-
-struct ModelLease {
-    owner: Option<String>,
-    fence: u64,
-    until_ms: i64,
-}
-
-#[derive(Default)]
-struct ModelOutput {
-    memory: Option<String>,
-    /// Streams that were met before the output.
-    older: BTreeSet<usize>,
-    positions: BTreeMap<usize, Position>,
-}
-
-#[derive(Default)]
-struct Model {
-    streams: BTreeMap<usize, ModelStream>,
-    /// Streams in the order in which they were met.
-    met: Vec<usize>,
-    open: Vec<ModelBatch>,
-    /// Batches that are not open any more.
-    past: Vec<BatchId>,
-    leases: BTreeMap<String, ModelLease>,
-    /// All that were ever given out, the newest first.
-    given: Vec<Lease>,
-    outputs: BTreeMap<&'static str, ModelOutput>,
-    /// Makes every frame and memory different from all others.
-    serial: u64,
-}
-
-/// Why a call must be refused.
-#[derive(Debug, PartialEq, Eq)]
-enum Reason {
-    LeaseLost,
-    EpochOver,
-    Broken,
-}
-
-fn reason(error: &StoreError) -> Reason {
-    match error {
-        StoreError::LeaseLost { .. } => Reason::LeaseLost,
-        StoreError::EpochOver { .. } => Reason::EpochOver,
-        StoreError::Broken { .. } => Reason::Broken,
-        other => panic!("no call of the model's may end in: {other:?}"),
-    }
-}
-
-/// The stream of that number, as the store knows it.
-fn name(stream: usize) -> StreamKey {
-    super::stream(["alerts", "machines"][stream])
-}
-
-impl Model {
-    fn meet(&mut self, stream: usize) -> &mut ModelStream {
-        if !self.met.contains(&stream) {
-            self.met.push(stream);
-        }
-        let fresh = || ModelStream { epoch: 1, horizon_ms: i64::MIN, ..ModelStream::default() };
-        self.streams.entry(stream).or_insert_with(fresh)
-    }
-
-    fn holds(&self, lease: &Lease) -> bool {
-        self.leases
-            .get(&lease.name)
-            .is_some_and(|held| held.owner.as_deref() == Some(&*lease.owner) && held.fence == lease.fence)
-    }
-
-    fn serial(&mut self) -> u64 {
-        self.serial += 1;
-        self.serial
-    }
-
-    fn died(&mut self) {
-        for lease in self.leases.values_mut() {
-            lease.owner = None;
-        }
-        self.past.extend(self.open.drain(..).map(|batch| batch.id));
-    }
-}
 
 /// One store, its model, and where it lives.
 struct Run<'a, P: Place> {
@@ -190,6 +30,7 @@ struct Run<'a, P: Place> {
     model: Model,
 }
 
+/// One of the items, if there is any.
 fn pick<T: Clone>(items: &[T], index: usize) -> Option<T> {
     if items.is_empty() { None } else { items.get(index % items.len()).cloned() }
 }
@@ -353,7 +194,9 @@ impl<P: Place> Run<'_, P> {
             reasons.push(Reason::Broken);
         }
         let old_checkpoint_ms = known.and_then(|known| known.checkpoint_ms);
-        if !progress.backwards && progress.checkpoint_ms.is_some_and(|new| old_checkpoint_ms.is_some_and(|old| new < old)) {
+        if !progress.backwards
+            && progress.checkpoint_ms.is_some_and(|new| old_checkpoint_ms.is_some_and(|old| new < old))
+        {
             reasons.push(Reason::Broken);
         }
 
@@ -426,8 +269,11 @@ impl<P: Place> Run<'_, P> {
         let memory = from.and_then(|from| from.memory.clone());
         let older = self.model.met.iter().copied().collect();
         let last_batch = self.model.meet(stream).last_batch;
-        let known =
-            self.model.outputs.entry(output).or_insert_with(|| ModelOutput { memory, older, positions: BTreeMap::new() });
+        let known = self.model.outputs.entry(output).or_insert_with(|| ModelOutput {
+            memory,
+            older,
+            positions: BTreeMap::new(),
+        });
         let first = match start {
             StartAt::Output(_) => inherited.unwrap_or(Position::START),
             StartAt::Now if known.older.contains(&stream) => Position::after_batch(last_batch),
@@ -506,7 +352,9 @@ impl<P: Place> Run<'_, P> {
             let expected: Vec<_> = known
                 .frames
                 .iter()
-                .map(|((batch, seq), (frame, _, _))| (at(*batch, *seq), frame.events, String::from_utf8_lossy(&frame.body)))
+                .map(|((batch, seq), (frame, _, _))| {
+                    (at(*batch, *seq), frame.events, String::from_utf8_lossy(&frame.body))
+                })
                 .collect();
             assert_eq!(seen, expected);
         }

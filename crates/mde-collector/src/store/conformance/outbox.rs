@@ -96,7 +96,9 @@ pub(in crate::store) async fn a_batch_for_another_stream_is_refused(place: &mut 
     assert!(all_frames(&*store, &machines).await.is_empty());
 }
 
-pub(in crate::store) async fn a_shown_batch_can_be_neither_filled_nor_shown_nor_discarded_again(place: &mut impl Place) {
+pub(in crate::store) async fn a_shown_batch_can_be_neither_filled_nor_shown_nor_discarded_again(
+    place: &mut impl Place,
+) {
     let store = place.open().await;
     let alerts = stream("alerts");
     let lease = lease(&*store, &alerts).await;

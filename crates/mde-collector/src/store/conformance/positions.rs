@@ -51,11 +51,9 @@ pub(in crate::store) async fn a_position_never_moves_back_and_never_past_what_is
     assert_eq!(attach(&*store, "devo", &alerts, StartAt::Now).await, at(2, 0), "a late confirmation is passed over");
 
     let lease = output_lease(&*store, "devo").await;
-    for (output, stream, position) in [
-        ("devo", &alerts, at(4, 0)),
-        ("other", &alerts, at(1, 0)),
-        ("devo", &stream("unmet"), at(1, 0)),
-    ] {
+    for (output, stream, position) in
+        [("devo", &alerts, at(4, 0)), ("other", &alerts, at(1, 0)), ("devo", &stream("unmet"), at(1, 0))]
+    {
         let error =
             store.advance(&lease, output, &[(stream.clone(), position)], None).await.expect_err("it would skip events");
         assert!(matches!(error, StoreError::Broken { .. }), "{error}");

@@ -54,17 +54,15 @@ pub(super) async fn append(
         return Err(not_open(batch));
     };
     let row = frame::Row::new(batch.0, frames - 1, packed);
-    sqlx::query(
-        "INSERT INTO frame (batch, seq, events, raw_octets, checksum, body) VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(row.batch)
-    .bind(row.seq)
-    .bind(row.events)
-    .bind(row.raw_octets)
-    .bind(row.checksum)
-    .bind(row.body)
-    .execute(&mut *connection)
-    .await?;
+    sqlx::query("INSERT INTO frame (batch, seq, events, raw_octets, checksum, body) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(row.batch)
+        .bind(row.seq)
+        .bind(row.events)
+        .bind(row.raw_octets)
+        .bind(row.checksum)
+        .bind(row.body)
+        .execute(&mut *connection)
+        .await?;
     count_octets(connection, octets).await
 }
 

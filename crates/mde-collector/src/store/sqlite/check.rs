@@ -24,6 +24,7 @@ pub(super) fn newest_format() -> i64 {
 
 /// Brings the tables to the newest format.
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fault> {
+    // `run` would do the same, but makes the future of whoever opens a store one that cannot be spawned.
     MIGRATIONS.run_direct(None, connection, false).await.map_err(|error| match error {
         MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => Fault::Sql(cause),
         other => Fault::Torn(format!("its format is not one of ours: {other}")),
@@ -32,20 +33,14 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fau
 
 /// Refuses a file that somebody else made, or a newer version of ours, before anything in it is changed.
 pub(super) async fn identify(connection: &mut SqliteConnection, path: &Path) -> Result<(), Fault> {
-    let foreign = |what: &str| StoreError::Foreign { path: path.display().to_string(), what: what.to_owned() };
-    let id: i64 = match sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await {
-        Ok(id) => id,
-        Err(cause) => {
-            let fault = Fault::from(cause);
-            return Err(if fault.is_no_database() { foreign("it is no database").into() } else { fault });
-        }
-    };
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *connection).await?;
     if pages == 0 {
         return Err(Fault::Torn("the file is empty".to_owned()));
     }
     if id != APPLICATION_ID {
-        return Err(foreign("it is another program's database").into());
+        let what = "it is another program's database".to_owned();
+        return Err(StoreError::Foreign { path: path.display().to_string(), what }.into());
     }
     let (found, known) = (sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await?, newest_format());
     if found > known {
@@ -88,10 +83,9 @@ pub(super) async fn full(connection: &mut SqliteConnection) -> Result<(), Fault>
         return Err(Fault::Torn(verdict));
     }
     sums(connection).await?;
-    let mut frames = sqlx::query_as::<_, frame::Row>(
-        "SELECT batch, seq, events, raw_octets, checksum, body FROM frame ORDER BY id",
-    )
-    .fetch(connection);
+    let mut frames =
+        sqlx::query_as::<_, frame::Row>("SELECT batch, seq, events, raw_octets, checksum, body FROM frame ORDER BY id")
+            .fetch(connection);
     while let Some(row) = frames.try_next().await? {
         row.verify()?;
     }

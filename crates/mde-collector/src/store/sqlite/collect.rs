@@ -203,4 +203,3 @@ async fn shrink_step(connection: &mut SqliteConnection) -> Result<bool, Fault> {
     sqlx::query(SHRINK).execute(connection).await?;
     Ok(false)
 }
-

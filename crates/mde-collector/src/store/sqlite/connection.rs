@@ -6,9 +6,7 @@
 
 use super::fault::Fault;
 use sqlx::SqliteConnection;
-use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -20,11 +18,12 @@ use tokio::sync::{Mutex, MutexGuard};
 /// Page of the database file. Unit: octets. A frame of 130 KB fills 16 of them.
 pub(super) const PAGE_SIZE: u32 = 8192;
 
-/// Length of the log at which a commit copies it into the file. Unit: pages (16 MiB).
-const CHECKPOINT_PAGES: &str = "2000";
+/// Length of the log at which a commit copies it into the file. Unit: pages (32 MiB). Keys
+/// lie scattered: the more commits share one copy, the less is written.
+const CHECKPOINT_PAGES: &str = "4000";
 
 /// The log file is cut back to this after a burst. Unit: octets.
-const LOG_LIMIT: &str = "33554432";
+const LOG_LIMIT: &str = "41943040";
 
 /// Page cache of the writing connection. Unit: KiB, negative by SQLite's convention.
 const WRITER_CACHE: &str = "-2048";
@@ -54,7 +53,7 @@ pub(super) fn for_writing(path: &Path) -> SqliteConnectOptions {
 }
 
 /// A connection that reads beside the writer.
-fn for_reading(path: &Path) -> SqliteConnectOptions {
+pub(super) fn for_reading(path: &Path) -> SqliteConnectOptions {
     durable(path).pragma("cache_size", READER_CACHE).pragma("query_only", "ON")
 }
 

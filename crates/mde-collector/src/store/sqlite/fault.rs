@@ -39,7 +39,9 @@ impl Fault {
             Self::Refused(error) => error,
             Self::Torn(what) => StoreError::Damaged { path, what },
             Self::Sql(error) => match primary_code(&error) {
-                Some(SQLITE_CORRUPT | SQLITE_NOTADB) => StoreError::Damaged { path, what: error_text(&error) },
+                Some(SQLITE_CORRUPT) => StoreError::Damaged { path, what: error_text(&error) },
+                // Its very first octets are not those of a database.
+                Some(SQLITE_NOTADB) => StoreError::Foreign { path, what: error_text(&error) },
                 Some(
                     SQLITE_PERM | SQLITE_READONLY | SQLITE_IOERR | SQLITE_FULL | SQLITE_CANTOPEN | SQLITE_NOLFS
                     | SQLITE_AUTH,
@@ -50,11 +52,6 @@ impl Fault {
                 },
             },
         }
-    }
-
-    /// Whether SQLite says that this is no database at all.
-    pub(super) fn is_no_database(&self) -> bool {
-        matches!(self, Self::Sql(error) if primary_code(error) == Some(SQLITE_NOTADB))
     }
 }
 

@@ -49,11 +49,6 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Where the database is, or will be.
-    pub(super) fn database(&self) -> PathBuf {
-        self.directory.join(DATABASE)
-    }
-
     /// Whether the log holds something that the database file may lack.
     pub(super) fn has_log(&self) -> bool {
         fs::metadata(self.directory.join(format!("{DATABASE}-wal"))).is_ok_and(|log| log.len() > 0)
@@ -62,7 +57,7 @@ impl Folder {
     /// Makes the database if this folder has never had one: whole under another name first, so that a kill at any
     /// moment leaves either nothing or all of it.
     pub(super) async fn create_database(&self) -> Result<(), StoreError> {
-        let path = self.database();
+        let path = database_of(&self.directory);
         if path.try_exists().map_err(disk)? {
             return Ok(());
         }
@@ -76,6 +71,11 @@ impl Folder {
         fs::rename(&unfinished, &path).map_err(disk)?;
         File::open(&self.directory).and_then(|folder| folder.sync_all()).map_err(disk)
     }
+}
+
+/// Where a folder's database is, or will be.
+pub(super) fn database_of(directory: &Path) -> PathBuf {
+    directory.join(DATABASE)
 }
 
 /// Names in the folder that are not ours, in order. They are left alone; one log line names them.

@@ -48,10 +48,23 @@ pub struct SqliteStore {
 pub async fn open(directory: &Path, now: WallClock) -> Result<SqliteStore, StoreError> {
     let folder = files::Folder::take(directory)?;
     folder.create_database().await?;
-    let path = folder.database();
+    let path = files::database_of(directory);
     let writer = prepare(&folder, &path).await.map_err(|fault| fault.at(&path))?;
     let connections = Connections::beside(&path, writer).await.map_err(|fault| fault.at(&path))?;
     SqliteStore { connections, path, now, folder: Mutex::new(Some(folder)) }.started().await
+}
+
+/// Looks into the store of a folder, also while another process works on it: takes no lock, makes no file, and every
+/// call that would write fails with `Disk`. For `state show` and its like.
+pub async fn look(directory: &Path, now: WallClock) -> Result<SqliteStore, StoreError> {
+    let path = files::database_of(directory);
+    let look = async {
+        let mut connection = connection::for_reading(&path).connect().await?;
+        check::identify(&mut connection, &path).await?;
+        Ok(connection)
+    };
+    let connections = Connections::alone(look.await.map_err(|fault: Fault| fault.at(&path))?);
+    Ok(SqliteStore { connections, path, now, folder: Mutex::new(None) })
 }
 
 /// Opens an empty store that lives as long as the value.

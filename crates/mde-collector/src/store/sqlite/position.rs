@@ -120,9 +120,7 @@ pub(super) async fn advance(
 
 /// What the output committed last.
 pub(super) async fn memory(connection: &mut SqliteConnection, output: &str) -> Result<Option<String>, Fault> {
-    let memory: Option<Option<String>> = sqlx::query_scalar("SELECT memory FROM output WHERE name = $1")
-        .bind(output)
-        .fetch_optional(connection)
-        .await?;
+    let memory: Option<Option<String>> =
+        sqlx::query_scalar("SELECT memory FROM output WHERE name = $1").bind(output).fetch_optional(connection).await?;
     Ok(memory.flatten())
 }

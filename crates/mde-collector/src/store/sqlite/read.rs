@@ -8,14 +8,15 @@ use futures_util::TryStreamExt;
 use sqlx::{FromRow, Row, SqliteConnection};
 use std::sync::Arc;
 
-/// Oldest first. The order is that of the two indexes, so bodies are fetched one by one and never sorted.
+/// Oldest first. The order is that of the two indexes, so bodies are fetched one by one and never sorted. (Without the
+/// batch's id SQLite would sort within a batch: a column that can be NULL may repeat a number, for all it knows.)
 pub(super) const FRAMES: &str = "
     SELECT batch.number, batch.input, batch.service AS head_service, batch.tag, batch.pulled_ms,
            frame.batch, frame.seq, frame.events, frame.raw_octets, frame.checksum, frame.body
     FROM stream CROSS JOIN batch ON batch.stream = stream.id CROSS JOIN frame ON frame.batch = batch.id
     WHERE stream.tenant = $1 AND stream.service = $2 AND stream.query = $3
       AND batch.number >= $4 AND (batch.number > $4 OR frame.seq > $5)
-    ORDER BY batch.number, frame.seq";
+    ORDER BY batch.number, batch.id, frame.seq";
 
 /// At least one frame if there is any, then as many as fit into `max_octets` of uncompressed bodies.
 pub(super) async fn frames(

@@ -5,8 +5,8 @@ mod kill;
 mod measure;
 
 use super::{SqliteStore, open, open_memory};
-use crate::store::conformance::{Place, TestClock, every_lasting_store, every_store};
 use crate::store::Store;
+use crate::store::conformance::{Place, TestClock, every_lasting_store, every_store};
 use async_trait::async_trait;
 use std::fs;
 use std::path::{Path, PathBuf};
