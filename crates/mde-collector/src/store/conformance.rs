@@ -145,10 +145,12 @@ const NODE: &str = "node-1";
 /// Longer than any test.
 const TERM: Duration = Duration::from_secs(1_000_000);
 
+/// A stream of the only tenant.
 fn stream(service: &str) -> StreamKey {
     StreamKey { tenant: "acme".to_owned(), service: service.to_owned(), query: None }
 }
 
+/// A head that differs from others by its tag.
 fn head(tag: &str) -> BatchHead {
     BatchHead { input: "acme".to_owned(), service: "alerts".to_owned(), tag: tag.to_owned(), pulled_ms: 7 }
 }
@@ -165,6 +167,7 @@ fn key(number: u64) -> VersionKey {
     VersionKey(spread.to_be_bytes())
 }
 
+/// That key with a time.
 fn stored_key(number: u64, time_ms: i64) -> StoredKey {
     StoredKey { key: key(number), time_ms }
 }
@@ -179,6 +182,7 @@ fn count(id: BatchId, frames: &[Frame]) -> BatchCount {
     }
 }
 
+/// The lease of a stream for the only node.
 async fn lease(store: &dyn Store, stream: &StreamKey) -> Lease {
     store.acquire(&format!("stream {stream}"), NODE, TERM).await.expect("acquire").expect("nobody else holds it")
 }
@@ -236,6 +240,7 @@ async fn places(store: &dyn Store, stream: &StreamKey) -> Vec<(u64, u32)> {
     frames.iter().map(|frame| (frame.position.batch, frame.position.frame)).collect()
 }
 
+/// A position.
 fn at(batch: u64, frame: u32) -> Position {
     Position { batch, frame }
 }

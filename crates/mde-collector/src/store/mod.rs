@@ -60,7 +60,8 @@ pub struct Progress {
     pub backwards: bool,
     /// The pull machine's new memory. `None` leaves the old one.
     pub memory: Option<String>,
-    /// Keys whose time is before this are forgotten. Unit: milliseconds since 1970, UTC.
+    /// The horizon: keys whose time is before it are forgotten, those of this very commit included. `None` leaves it where
+    /// it is; one that lies before the last one brings no key back. Unit: milliseconds since 1970, UTC.
     pub forget_before_ms: Option<i64>,
 }
 
@@ -124,7 +125,7 @@ pub struct Depth {
 /// Frames on their way from the pull half to the ship half.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Begins a batch that nobody sees.
+    /// Begins a batch that nobody sees. It can only be shown under the very lease and in the epoch in which it was begun.
     async fn begin(&self, lease: &Lease, stream: &StreamKey, head: &BatchHead) -> Result<BatchId, StoreError>;
 
     /// Adds a frame to an invisible batch; durable, and still invisible, when it returns.
@@ -134,7 +135,7 @@ pub trait Outbox: Send + Sync {
     /// stream, or `None` when there was no batch.
     async fn commit(&self, lease: &Lease, stream: &StreamKey, commit: &Commit) -> Result<Option<u64>, StoreError>;
 
-    /// Throws an invisible batch away.
+    /// Throws an invisible batch away. One that is gone already is no error.
     async fn discard(&self, batch: BatchId) -> Result<(), StoreError>;
 
     /// Visible frames of a stream behind a position, oldest first: at least one if there is any, then as many as fit
@@ -142,10 +143,12 @@ pub trait Outbox: Send + Sync {
     async fn read(&self, stream: &StreamKey, after: Position, max_bytes: usize)
     -> Result<Vec<StoredFrame>, StoreError>;
 
-    /// Makes an output known for a stream and says where it stands.
+    /// Makes an output known for a stream and says where it stands. `start` counts on their first meeting only, and `Now`
+    /// not for a stream that was made after the output: all its events are newer. A renamed output inherits the memory too.
     async fn attach(&self, output: &str, stream: &StreamKey, start: &StartAt) -> Result<Attached, StoreError>;
 
-    /// Positions move forward, and the output's own memory is kept with them, in one transaction.
+    /// Positions move forward, and the output's own memory is kept with them, in one transaction. A position behind the
+    /// one that is stored is passed over; one beyond the newest batch is refused, because it would skip events to come.
     async fn advance(
         &self,
         lease: &Lease,
@@ -164,6 +167,9 @@ pub trait Outbox: Send + Sync {
     async fn bytes(&self) -> Result<u64, StoreError>;
 
     /// Removes frames that all of these outputs have passed, in small transactions. Returns the octets freed.
+    ///
+    /// A stream to which none of them is attached is freed as a whole: attach outputs before a stream's first commit.
+    /// Without outputs nothing is removed.
     async fn collect(&self, outputs: &[String]) -> Result<u64, StoreError>;
 }
 
@@ -176,7 +182,8 @@ pub trait Checkpoints: Send + Sync {
     /// All streams that the store has ever met.
     async fn streams(&self) -> Result<Vec<(StreamKey, StreamState)>, StoreError>;
 
-    /// Which of these versions the stream has already stored in its present epoch; same order as `keys`.
+    /// Which of these versions the stream has already stored in its present epoch; same order as `keys`. The more keys in
+    /// one call, the less each costs.
     async fn known(&self, stream: &StreamKey, keys: &[VersionKey]) -> Result<Vec<bool>, StoreError>;
 
     /// Starts the stream again: checkpoint and keys go, stored events stay, numbers go on. Returns the new state.
@@ -186,7 +193,8 @@ pub trait Checkpoints: Send + Sync {
 /// Leases with fencing numbers.
 #[async_trait]
 pub trait Leases: Send + Sync {
-    /// Takes or renews the lease. `None` while somebody else holds it.
+    /// Takes or renews the lease. `None` while somebody else holds it. Its owner keeps his fence, also when he is late and
+    /// nobody came in between.
     async fn acquire(&self, name: &str, owner: &str, term: Duration) -> Result<Option<Lease>, StoreError>;
 
     /// Gives the lease back at once.

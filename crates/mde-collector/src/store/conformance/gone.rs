@@ -19,6 +19,7 @@ async fn furnish(store: &dyn Store) {
     store.advance(&lease, "devo", &[(alerts, at(1, 0))], Some("a.ndjson 20")).await.expect("advance");
 }
 
+/// All of it is where it was.
 async fn expect_furniture(store: &dyn Store) {
     let alerts = stream("alerts");
     let state = StreamState { epoch: 1, checkpoint_ms: Some(1_000), memory: "width 7".to_owned(), last_batch: 1 };

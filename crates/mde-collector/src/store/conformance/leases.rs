@@ -7,6 +7,7 @@ async fn try_take(store: &dyn Store, owner: &str) -> Option<Lease> {
     store.acquire("stream acme/alerts", owner, Duration::from_secs(10)).await.expect("acquire")
 }
 
+/// A lease that must be free.
 async fn take(store: &dyn Store, owner: &str) -> Lease {
     try_take(store, owner).await.expect("it is free")
 }

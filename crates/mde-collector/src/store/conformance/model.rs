@@ -19,8 +19,11 @@ use std::panic::AssertUnwindSafe;
 
 /// Streams, outputs, nodes and keys that the sequences play with: few, so that they meet often.
 const STREAMS: usize = 2;
+/// Outputs.
 const OUTPUTS: [&str; 3] = ["devo", "file", "http"];
+/// Nodes.
 const OWNERS: [&str; 2] = ["node-1", "node-2"];
+/// Keys of each stream.
 const KEYS: u64 = 8;
 
 /// One store, its model, and where it lives.
@@ -50,6 +53,7 @@ fn expect<T>(result: Result<T, StoreError>, reasons: &[Reason]) -> Option<T> {
 }
 
 impl<P: Place> Run<'_, P> {
+    /// Does to the store and to the model what the call says.
     async fn call(&mut self, call: Call) {
         match call {
             Call::Wait(ms) => self.place.clock().advance(ms),
@@ -89,6 +93,7 @@ impl<P: Place> Run<'_, P> {
         }
     }
 
+    /// Opens again; nothing that must last may be gone.
     async fn reopen(&mut self) {
         self.store = self.place.open().await;
         self.model.died();
@@ -115,6 +120,7 @@ impl<P: Place> Run<'_, P> {
         }
     }
 
+    /// `begin`: refused under a lease that is lost; the number is a new one.
     async fn begin(&mut self, lease: usize, stream: usize) {
         let Some(lease) = pick(&self.model.given, lease) else { return };
         let reasons = if self.model.holds(&lease) { vec![] } else { vec![Reason::LeaseLost] };
@@ -143,6 +149,7 @@ impl<P: Place> Run<'_, P> {
         open.frames.push((frame, octets));
     }
 
+    /// `commit`: all rules that it breaks, or everything that it does.
     #[expect(clippy::too_many_arguments, reason = "the parts of a commit, each chosen on its own")]
     async fn commit(
         &mut self,
@@ -239,6 +246,7 @@ impl<P: Place> Run<'_, P> {
         }
     }
 
+    /// `start_again`: keys and checkpoint go, frames and numbers stay.
     async fn start_again(&mut self, lease: usize, stream: usize) {
         let Some(lease) = pick(&self.model.given, lease) else { return };
         let memory = self.model.serial().to_string();
@@ -304,6 +312,7 @@ impl<P: Place> Run<'_, P> {
         }
     }
 
+    /// `collect`: exactly what all of the named outputs have passed.
     async fn collect(&mut self, outputs: &[usize]) {
         let names: Vec<String> = outputs.iter().map(|output| OUTPUTS[*output].to_owned()).collect();
         let got = self.store.collect(&names).await.expect("collect");
@@ -371,6 +380,7 @@ impl<P: Place> Run<'_, P> {
         }
     }
 
+    /// What should wait for an output.
     fn depth(&self, output: &str) -> Depth {
         let mut depth = Depth::default();
         let Some(known) = self.model.outputs.get(output) else { return depth };

@@ -17,6 +17,7 @@ async fn advance(store: &dyn Store, output: &str, stream: &StreamKey, position: 
     store.advance(&lease, output, &[(stream.clone(), position)], None).await.expect("advance");
 }
 
+/// Removes what these outputs have passed.
 async fn collect(store: &dyn Store, outputs: &[&str]) -> u64 {
     let outputs: Vec<String> = outputs.iter().map(ToString::to_string).collect();
     store.collect(&outputs).await.expect("collect")

@@ -156,6 +156,7 @@ pub(super) fn not_open(batch: BatchId) -> Fault {
     Fault::broken(format!("batch row {}", batch.0), "it is not open")
 }
 
+/// The error for rows that were read before the stream was started again.
 fn epoch_over(stream: &StreamKey, epoch: u64) -> Fault {
     StoreError::EpochOver { stream: stream.to_string(), epoch }.into()
 }

@@ -57,6 +57,7 @@ pub(super) fn for_reading(path: &Path) -> SqliteConnectOptions {
     durable(path).pragma("cache_size", READER_CACHE).pragma("query_only", "ON")
 }
 
+/// What reader and writer share: the log, and what it costs.
 fn durable(path: &Path) -> SqliteConnectOptions {
     quiet(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -86,6 +87,7 @@ struct Slot {
 }
 
 impl Slot {
+    /// A connection that nobody has used yet.
     fn new(connection: SqliteConnection) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self { connection: Some(connection), in_transaction: false }))
     }

@@ -91,6 +91,7 @@ pub fn foreign_files(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// Makes a whole, empty database.
 async fn fill(path: &Path) -> Result<(), Fault> {
     let mut connection = connection::for_creation(path).connect().await?;
     super::check::migrate(&mut connection).await?;
@@ -98,6 +99,7 @@ async fn fill(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Removes a file that may be missing.
 fn remove_if_there(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(disk(cause)),

@@ -58,6 +58,7 @@ impl Row {
         }
     }
 
+    /// Damage of this row.
     fn torn(&self, what: &str) -> Fault {
         Fault::Torn(format!("frame {} of batch row {} {what}", self.seq, self.batch))
     }

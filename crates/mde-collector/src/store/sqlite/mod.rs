@@ -128,6 +128,7 @@ impl SqliteStore {
         self.named(transaction.end(result).await)
     }
 
+    /// Gives a fault the name of the file.
     fn named<T>(&self, result: Result<T, Fault>) -> Result<T, StoreError> {
         result.map_err(|fault| fault.at(&self.path))
     }

@@ -59,6 +59,7 @@ async fn meet(connection: &mut SqliteConnection, output: &str, start: &StartAt) 
         .await?)
 }
 
+/// Where the output stands in a stream; `None` before they have met.
 async fn find(connection: &mut SqliteConnection, output: &str, stream: i64) -> Result<Option<Position>, Fault> {
     let position: Option<(i64, i64)> =
         sqlx::query_as("SELECT batch, frame FROM position WHERE output = $1 AND stream = $2")

@@ -88,6 +88,7 @@ pub(super) async fn octets(connection: &mut SqliteConnection) -> Result<u64, Fau
     Ok(unsigned(sqlx::query_scalar("SELECT octets FROM store").fetch_one(connection).await?))
 }
 
+/// A number that was a `u32` when it was stored.
 fn narrow(value: i64, what: &str) -> Result<u32, Fault> {
     u32::try_from(value).map_err(|_| Fault::Torn(format!("a frame has an impossible {what}")))
 }

@@ -24,6 +24,7 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// What the other rooms call it.
     fn key(&self) -> StreamKey {
         StreamKey {
             tenant: self.tenant.clone(),

@@ -32,6 +32,7 @@ struct Disk {
 }
 
 impl Disk {
+    /// An empty place under a clock at 0.
     fn new() -> Self {
         Self { root: tempfile::tempdir().expect("a temporary folder"), generation: 0, clock: TestClock::default() }
     }
@@ -41,6 +42,7 @@ impl Disk {
         self.root.path().join(self.generation.to_string())
     }
 
+    /// The store itself, not only what its traits show.
     async fn open_store(&self) -> Result<SqliteStore, crate::store::StoreError> {
         open(&self.folder(), self.clock.wall()).await
     }

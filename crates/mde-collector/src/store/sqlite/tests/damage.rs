@@ -7,6 +7,7 @@ use crate::store::{BatchCount, BatchId, Checkpoints, Commit, Lease, Leases, Outb
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::time::Duration;
 
+/// The only stream.
 fn alerts() -> StreamKey {
     StreamKey { tenant: "acme".to_owned(), service: "alerts".to_owned(), query: None }
 }
@@ -22,6 +23,7 @@ fn telltale(number: u8) -> Frame {
     Frame { events: 1, body }
 }
 
+/// Its lease.
 async fn lease(store: &SqliteStore) -> Lease {
     let lease = store.acquire("stream", "node", Duration::from_secs(10)).await;
     lease.expect("acquire").expect("free")
@@ -69,6 +71,7 @@ async fn filled(closed: bool) -> Disk {
     disk
 }
 
+/// The database of the present folder.
 fn database(disk: &Disk) -> PathBuf {
     disk.folder().join("mde-collector.db")
 }

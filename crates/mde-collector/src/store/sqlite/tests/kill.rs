@@ -10,12 +10,15 @@ use std::time::Duration;
 /// Tells the child where to write; without it the child does nothing.
 const FOLDER: &str = "MDE_COLLECTOR_TEST_STORE";
 
+/// Keys that each batch brings.
 const KEYS_PER_BATCH: u64 = 300;
 
+/// The only stream.
 fn alerts() -> StreamKey {
     StreamKey { tenant: "acme".to_owned(), service: "alerts".to_owned(), query: None }
 }
 
+/// Time does not matter here.
 fn clock() -> crate::store::WallClock {
     Arc::new(|| 0)
 }

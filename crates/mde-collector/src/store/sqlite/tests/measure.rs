@@ -8,14 +8,19 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Events of one commit: a full page of the API.
 const EVENTS: u64 = 10_000;
+/// Commits.
 const ROUNDS: u64 = 10;
+/// Length at which a frame is full. Unit: octets.
 const FRAME_OCTETS: usize = 512 * 1024;
 
+/// The only stream.
 fn machines() -> StreamKey {
     StreamKey { tenant: "acme".to_owned(), service: "machines".to_owned(), query: None }
 }
 
+/// What its batches have in common.
 fn head() -> BatchHead {
     BatchHead { input: "acme".to_owned(), service: "machines".to_owned(), tag: "tag".to_owned(), pulled_ms: 0 }
 }
@@ -44,6 +49,7 @@ fn line(number: u64, into: &mut Vec<u8>) {
     into.extend_from_slice(b"}\n");
 }
 
+/// 128 bits of a hash, as keys have them.
 fn half(number: u64) -> [u8; 16] {
     let digest = Sha256::digest(number.to_le_bytes());
     let mut half = [0; 16];
