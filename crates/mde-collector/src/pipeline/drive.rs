@@ -7,7 +7,7 @@ use crate::config::ServiceConfig;
 use crate::flatten::{Flattener, Tail};
 use crate::obfuscate::obfuscate;
 use crate::pull::window::{Memory, Outcome, Rules, Windows};
-use crate::pull::{AnswerEnd, Ask, Condition, Row, clock::Reading};
+use crate::pull::{Ask, Condition, More, Row, clock::Reading};
 use crate::record::{BatchHead, ErrorClass, Identity, RawObject, StoredKey, StreamKey};
 use crate::service::{Key, Pull};
 use crate::store::{Lease, Progress, Store};
@@ -112,7 +112,7 @@ impl Puller {
         let lease = self.lease().await?;
         let mut state = self.store.stream(&self.stream).await?;
         let rules = self.rules();
-        let memory: Option<Memory> = serde_json::from_str(&state.memory).ok();
+        let memory = self.memory(&state.memory)?;
         let mut machine = Windows::new(rules.clone(), state.checkpoint_ms, memory);
         if machine.must_start_again() {
             tracing::warn!(stream = %self.stream, "historical_poll_datetime has changed: the stream starts again");
@@ -121,7 +121,7 @@ impl Puller {
         }
         let mut report = Report::default();
         loop {
-            let reading = self.now();
+            let (reading, sure) = (self.now(), self.answered);
             if reading.spread_ms > crate::pull::clock::SPREAD_WARNING_MS {
                 tracing::warn!(stream = %self.stream, spread_ms = reading.spread_ms, "the clocks disagree");
             }
@@ -133,7 +133,7 @@ impl Puller {
             };
             let (store, stream) = (Arc::clone(&self.store), self.stream.clone());
             let mut batch = BatchWriter::new(&*store, &lease, &stream, state.epoch, head);
-            let begun = machine.begin(reading.now_ms, self.answered);
+            let begun = machine.begin(reading.now_ms, sure);
             if begun.backwards {
                 tracing::warn!(stream = %self.stream, "the checkpoint was ahead of time and goes back");
             }
@@ -143,7 +143,8 @@ impl Puller {
                 batch.discard().await?;
             }
             ended?;
-            if reading.now_ms <= self.now().now_ms || !machine.is_ahead(self.now().now_ms) {
+            // Only now does the API's clock say that the checkpoint is ahead of time: once more, from where it belongs.
+            if sure || !machine.is_ahead(self.now().now_ms) {
                 return Ok(report);
             }
         }
@@ -157,7 +158,7 @@ impl Puller {
         pulled_ms: i64,
         report: &mut Report,
     ) -> Result<(), PipelineError> {
-        let mut link: Option<(Get, LinkGuard, NextLink)> = None;
+        let mut link = None;
         let mut failures = 0;
         loop {
             let reading = self.now();
@@ -189,21 +190,16 @@ impl Puller {
         machine: &mut Windows,
         batch: &mut BatchWriter<'_>,
         pulled_ms: i64,
-        link: &mut Option<(Get, LinkGuard, NextLink)>,
+        link: &mut Option<(LinkGuard, NextLink)>,
         report: &mut Report,
     ) -> Result<(), PipelineError> {
-        let (get, mut guard) = match (ask.follow, link.take()) {
-            (true, Some((get, guard, next))) => {
-                let follow = get.follow(&next);
-                *link = Some((get, guard.clone(), next));
-                (follow, guard)
-            }
-            _ => {
-                let get = self.get(ask)?;
-                let guard = LinkGuard::new(&get);
-                (get, guard)
-            }
-        };
+        let mut get = self.get(ask)?;
+        let mut guard = LinkGuard::new(&get);
+        // The link stays until the answer is whole, so that a failed request can follow it again.
+        if let (true, Some((walk, next))) = (ask.follow, &*link) {
+            get = get.follow(next);
+            guard = walk.clone();
+        }
         let mut answer =
             self.client.get(&get).await.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
         self.api_date = answer.date.or(self.api_date);
@@ -228,18 +224,18 @@ impl Puller {
         self.take(&mut waiting, batch, pulled_ms, report).await?;
         report.requests += 1;
         let end = answer.page.rest().await?;
-        let more = end.next_link.is_some();
-        if more && end.rows == 0 {
-            guard.page(&end)?;
-            match end.next_link {
-                Some(Link::Follow(next)) => {
+        let more = match end.next_link {
+            None => More::Nothing,
+            Some(Link::Foreign { .. }) => More::Elsewhere,
+            Some(Link::Follow(next)) => {
+                if end.rows == 0 {
                     guard.admit(&next)?;
-                    *link = Some((self.get(ask)?, guard, next));
+                    *link = Some((guard, next));
                 }
-                _ => return Err(PipelineError::ForeignLink),
+                More::Link
             }
-        }
-        let outcome = machine.answered(AnswerEnd { link: more })?;
+        };
+        let outcome = machine.answered(more)?;
         report.events += batch.commit(progress(&outcome)).await?;
         Ok(())
     }
@@ -286,7 +282,18 @@ impl Puller {
         let identity = Identity::new(&self.stream.tenant, &self.stream.service, parts.iter().map(|part| &**part));
         let Pull::Window { time, .. } = self.service.def.pull[0];
         let time = record.text(time).and_then(|text| parse_time(&text)).map(|time| time.0);
-        Ok((identity.clone(), Row { key: identity.key(), time }))
+        let row = Row { key: identity.key(), time };
+        Ok((identity, row))
+    }
+
+    /// What the machine left in the store; `None` before the first pull of an epoch.
+    fn memory(&self, text: &str) -> Result<Option<Memory>, PipelineError> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        // Starting anew instead would send again what the epoch has sent, or skip what it has not.
+        let unreadable = |_| PipelineError::Memory(self.stream.to_string());
+        serde_json::from_str(text).map(Some).map_err(unreadable)
     }
 
     fn rules(&self) -> Rules {

@@ -23,9 +23,9 @@ pub enum PipelineError {
     /// A record without the fields that name its version.
     #[error("read a record: it has no {0}")]
     Nameless(&'static str),
-    /// A link to a host that is not the vendor's.
-    #[error("follow a next link: it leads to another host")]
-    ForeignLink,
+    /// The pull machine's memory was written by something else.
+    #[error("read the stored progress of {0}: it is not in a known form")]
+    Memory(String),
     /// The store.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -54,13 +54,11 @@ impl PipelineError {
                 | StoreError::Foreign { .. }
                 | StoreError::Newer { .. }
                 | StoreError::Broken { .. },
-            ) => ErrorClass::Fatal,
-            Self::Pull(_)
-            | Self::Record(_)
-            | Self::Nameless(_)
-            | Self::ForeignLink
-            | Self::Store(_)
-            | Self::Held(_) => ErrorClass::Transient,
+            )
+            | Self::Memory(_) => ErrorClass::Fatal,
+            Self::Pull(_) | Self::Record(_) | Self::Nameless(_) | Self::Store(_) | Self::Held(_) => {
+                ErrorClass::Transient
+            }
         }
     }
 
@@ -80,6 +78,7 @@ impl PipelineError {
                 ErrorClass::Transient => "nothing to do: the window is kept and asked for again",
                 ErrorClass::Refused | ErrorClass::Fatal => "report the request id to the vendor",
             }),
+            Self::Memory(_) => "use the version that wrote the state, or start with another state folder",
             Self::Store(_) => "check the disk below the state folder",
             Self::Held(_) => "nothing to do: the other node is working on it",
             _ => "nothing to do: the window is kept and asked for again",

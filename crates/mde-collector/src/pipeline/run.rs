@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::drive::Puller;
 use super::retry::{PipelineError, pause};
-use super::ship::{Order, Shipper};
+use super::ship::{Order, ShipError, Shipper};
 use crate::config::{Config, From, Input, OutputConfig, Proof};
 use crate::output;
 use crate::record::ErrorClass;
@@ -14,7 +14,7 @@ use mde_client::{Client, Error, ReqwestTransport, TransportConfig};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 /// What the caller asks of a run.
@@ -72,7 +72,7 @@ pub async fn run(
         if !options.tenants.is_empty() && !options.tenants.contains(&input.name) {
             continue;
         }
-        let (client, budget) = client(input).map_err(|error| RunError::Setup(error.to_string()))?;
+        let (client, budget) = client(input)?;
         for service in &input.services {
             if !options.services.is_empty() && !options.services.iter().any(|name| name == service.def.name) {
                 continue;
@@ -121,28 +121,24 @@ pub async fn run(
         tasks.spawn(async move { stream(puller, &*store, period, max_bytes, once, stop, &news).await });
     }
     let (mut worked, mut failed, mut denied) = (0, 0, 0);
-    while let Some(ended) = tasks.join_next().await {
-        match ended {
-            Ok(Ok(())) => worked += 1,
-            Ok(Err(PipelineError::Store(error))) => return Err(error.into()),
-            Ok(Err(error)) if error.is_denied() => denied += 1,
-            Ok(Err(_)) | Err(_) => failed += 1,
+    let mut undelivered = false;
+    while !tasks.is_empty() {
+        tokio::select! {
+            Some(ended) = tasks.join_next() => match ended {
+                Ok(Ok(())) => worked += 1,
+                Ok(Err(PipelineError::Store(error))) => return Err(error.into()),
+                Ok(Err(error)) if error.is_denied() => denied += 1,
+                Ok(Err(_)) | Err(_) => failed += 1,
+            },
+            // An output ends before it is told to only when it cannot go on; pulling for the others does.
+            Some(ended) = shippers.join_next() => undelivered |= !shipped(ended)?,
         }
     }
     let stopped = *stop.borrow_and_update();
     let within = if stopped { options.stop_timeout } else { options.drain_timeout };
     order.send_replace(Order::Drain(Instant::now() + within));
-    let mut undelivered = false;
     while let Some(ended) = shippers.join_next().await {
-        match ended {
-            Ok((_, Ok(()))) => {}
-            Ok((_, Err(super::ship::ShipError::Store(error)))) => return Err(error.into()),
-            Ok((name, Err(error))) => {
-                undelivered = true;
-                tracing::warn!(output = %name, %error, "the output was not drained; the rest stays in the outbox");
-            }
-            Err(_) => undelivered = true,
-        }
+        undelivered |= !shipped(ended)?;
     }
     store.close().await?;
     Ok(match (stopped, worked, failed, denied) {
@@ -151,6 +147,19 @@ pub async fn run(
         (_, _, 0, 0) if !undelivered => Ended::Done,
         _ => Ended::Partly,
     })
+}
+
+/// Whether an output that has ended has delivered everything. Fails where the store is the reason.
+fn shipped(ended: Result<(String, Result<(), ShipError>), JoinError>) -> Result<bool, RunError> {
+    match ended {
+        Ok((_, Ok(()))) => Ok(true),
+        Ok((_, Err(ShipError::Store(error)))) => Err(error.into()),
+        Ok((name, Err(error))) => {
+            tracing::warn!(output = %name, %error, "the output was not drained; the rest stays in the outbox");
+            Ok(false)
+        }
+        Err(_) => Ok(false),
+    }
 }
 
 /// One stream: pull, wait for the period, pull.
@@ -209,26 +218,31 @@ fn window(limit: &crate::config::CallLimit) -> Window {
 }
 
 /// The client of one tenant, with its own budget.
-fn client(input: &Input) -> Result<(Client, InMemoryBudget), Error> {
-    let ca_pem = match &input.ca_file {
-        Some(path) => vec![std::fs::read(path).unwrap_or_default()],
-        None => Vec::new(),
-    };
-    let proxy = input.proxy.as_ref().and_then(|proxy| url::Url::parse(proxy.expose()).ok());
-    let transport = Arc::new(ReqwestTransport::new(&TransportConfig { ca_pem, proxy, ..TransportConfig::default() })?);
+fn client(input: &Input) -> Result<(Client, InMemoryBudget), RunError> {
+    let setup = |what: &dyn std::fmt::Display| RunError::Setup(format!("set up input {}: {what}", input.name));
+    let mut ca_pem = Vec::new();
+    if let Some(path) = &input.ca_file {
+        ca_pem.push(std::fs::read(path).map_err(|error| setup(&format!("ca_file {}: {error}", path.display())))?);
+    }
+    // The cause is dropped: it may quote the address with its password.
+    let proxy = input.proxy.as_ref().map(|proxy| url::Url::parse(proxy.expose())).transpose();
+    let proxy = proxy.map_err(|_| setup(&"proxy: it is no address"))?;
+    let api = |error: Error| setup(&error);
+    let transport =
+        Arc::new(ReqwestTransport::new(&TransportConfig { ca_pem, proxy, ..TransportConfig::default() }).map_err(api)?);
     let credentials = &input.credentials;
     let secret = match &credentials.proof {
         Proof::Secret(secret) => SecretSource::Fixed(Secret::new(secret.expose())),
         Proof::SecretFile(path) => SecretSource::File(path.clone()),
     };
     let identity = ClientSecret {
-        endpoint: TokenEndpoint::new(&input.endpoints.token, &credentials.tenant_id)?,
+        endpoint: TokenEndpoint::new(&input.endpoints.token, &credentials.tenant_id).map_err(api)?,
         client_id: credentials.client_id.clone(),
         secret,
         scope: input.endpoints.scope.clone(),
     };
     let tokens = Arc::new(Tokens::new(identity, Arc::<ReqwestTransport>::clone(&transport)));
     let budget = InMemoryBudget::new(input.quota_share, input.limits.iter().map(window).collect());
-    let client = Client::new(input.endpoints.api.clone(), transport, tokens, Arc::new(budget.with_limits(Vec::new())))?;
+    let client = Client::new(input.endpoints.api.clone(), transport, tokens, Arc::new(budget.clone())).map_err(api)?;
     Ok((client, budget))
 }

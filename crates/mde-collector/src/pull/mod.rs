@@ -53,11 +53,15 @@ pub struct Row {
     pub time: Option<i64>,
 }
 
-/// How an answer ended that was read to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AnswerEnd {
-    /// Whether the server gave a link to more.
-    pub link: bool,
+/// What an answer that was read to its end says about more rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum More {
+    /// There is no link.
+    Nothing,
+    /// A link that can be followed.
+    Link,
+    /// A link to a host that is not the vendor's: it is never followed.
+    Elsewhere,
 }
 
 /// An answer that contradicts its question, or a source that will not hold still.

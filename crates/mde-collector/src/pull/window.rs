@@ -6,7 +6,7 @@
 //!
 //! It never asks for what lies before the horizon, and never moves the checkpoint over a window that it has not read whole.
 
-use super::{AnswerEnd, Ask, Condition, PullError, Row, horizon};
+use super::{Ask, Condition, More, PullError, Row, horizon};
 use crate::record::VersionKey;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -323,7 +323,7 @@ impl Windows {
     ///
     /// # Errors
     /// A millisecond whose pages never agree.
-    pub fn answered(&mut self, end: AnswerEnd) -> Result<Outcome, PullError> {
+    pub fn answered(&mut self, more: More) -> Result<Outcome, PullError> {
         let (Some(pull), Some(memory)) = (self.pull.as_mut(), self.memory.as_mut()) else {
             return Ok(Outcome::default());
         };
@@ -336,27 +336,19 @@ impl Windows {
         let cap = self.rules.page_cap;
         let next = match std::mem::replace(&mut pull.task, Task::Next) {
             Task::Next => Next::Nothing,
-            Task::Read { target, rest } if seen.rows == 0 && end.link => {
-                Next::Task(Task::Follow { target, rest, empty: 1 })
-            }
-            Task::Read { target, rest } if end.link || seen.rows >= cap => {
-                if end.link {
-                    memory.page_rows = seen.rows.max(1);
+            Task::Read { target, rest } if seen.rows == 0 => without_rows(target, rest, 1, more),
+            Task::Read { target, rest } if more != More::Nothing || seen.rows >= cap => {
+                if more != More::Nothing {
+                    memory.page_rows = seen.rows;
                 }
                 Next::Misfit(target, rest)
             }
-            Task::Read { target, rest } if seen.rows > 0 && seen.rows.is_multiple_of(100) => {
+            Task::Read { target, rest } if seen.rows.is_multiple_of(100) => {
                 Next::Task(Task::Probe { target, rest, rows: seen.rows, last: seen.last })
             }
             Task::Read { target, rest } => Next::Fits(target, rest, seen.rows),
             Task::Follow { target, rest, .. } if seen.rows > 0 => Next::Misfit(target, rest),
-            Task::Follow { target, rest, empty } if end.link && empty < EMPTY_PAGES => {
-                Next::Task(Task::Follow { target, rest, empty: empty + 1 })
-            }
-            Task::Follow { target, rest, .. } if end.link => {
-                Next::Task(Task::Probe { target, rest, rows: 0, last: None })
-            }
-            Task::Follow { target, rest, .. } => Next::Fits(target, rest, 0),
+            Task::Follow { target, rest, empty } => without_rows(target, rest, empty + 1, more),
             Task::Probe { target, rest, rows, last } => {
                 let ends_there = seen.rows == u64::from(last.is_some()) && seen.last == last;
                 if ends_there { Next::Fits(target, rest, rows) } else { Next::Misfit(target, rest) }
@@ -415,6 +407,15 @@ enum Next {
     Task(Task),
     Misfit(Target, VecDeque<Target>),
     Fits(Target, VecDeque<Target>, u64),
+}
+
+/// Where the `pages`-th page in a row without rows leads.
+fn without_rows(target: Target, rest: VecDeque<Target>, pages: u32, more: More) -> Next {
+    match more {
+        More::Nothing => Next::Fits(target, rest, 0),
+        More::Link if pages <= EMPTY_PAGES => Next::Task(Task::Follow { target, rest, empty: pages }),
+        More::Link | More::Elsewhere => Next::Task(Task::Probe { target, rest, rows: 0, last: None }),
+    }
 }
 
 /// What to do with a target that one answer does not hold.

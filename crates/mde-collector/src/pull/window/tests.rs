@@ -45,7 +45,7 @@ struct Server {
 }
 
 impl Server {
-    fn answer(&self, ask: &Ask) -> (Vec<Row>, AnswerEnd) {
+    fn answer(&self, ask: &Ask) -> (Vec<Row>, More) {
         let holds = |record: &Record| {
             ask.conditions.iter().all(|condition| {
                 let value = |field: &str| match field {
@@ -76,7 +76,7 @@ impl Server {
             (None, Paging::Hidden(page)) => (page, false),
         };
         let rows = rows.into_iter().skip(skip as usize).take(page as usize).collect();
-        (rows, AnswerEnd { link })
+        (rows, if link { More::Link } else { More::Nothing })
     }
 }
 
@@ -252,7 +252,7 @@ fn a_row_outside_the_window_is_an_error_and_not_a_record() {
 fn empty_pages_with_links_are_followed_three_times_and_then_checked() {
     let mut machine = Windows::new(rules(10_000), None, None);
     machine.begin(NOW, true);
-    let link = AnswerEnd { link: true };
+    let link = More::Link;
     assert!(!machine.next(NOW, true).expect("a window").follow);
     for _ in 0..2 {
         machine.answered(link).expect("empty");
@@ -263,8 +263,19 @@ fn empty_pages_with_links_are_followed_three_times_and_then_checked() {
     machine.answered(link).expect("empty");
     let probe = machine.next(NOW, true).expect("a check");
     assert_eq!((probe.top, probe.skip, probe.follow), (Some(1), Some(0), false));
-    let outcome = machine.answered(AnswerEnd::default()).expect("nothing there");
+    let outcome = machine.answered(More::Nothing).expect("nothing there");
     assert_eq!(outcome.checkpoint_ms, Some(NOW));
+}
+
+#[test]
+fn a_link_to_another_host_on_an_empty_page_is_checked_and_not_followed() {
+    let mut machine = Windows::new(rules(10_000), None, None);
+    machine.begin(NOW, true);
+    machine.next(NOW, true).expect("a window");
+    machine.answered(More::Elsewhere).expect("empty");
+    let probe = machine.next(NOW, true).expect("a check");
+    assert_eq!((probe.top, probe.skip, probe.follow), (Some(1), Some(0), false));
+    assert_eq!(machine.answered(More::Nothing).expect("nothing there").checkpoint_ms, Some(NOW));
 }
 
 #[test]
@@ -294,7 +305,7 @@ fn a_clock_behind_the_checkpoint_still_asks_once_so_that_it_can_be_corrected() {
     assert!(!outcome.backwards, "two clocks are not believed against the checkpoint");
     let ask = machine.next(NOW - 6 * 3_600_000, false).expect("a question that brings the API's date");
     assert!(matches!(ask.conditions[..], [Condition::Time { from_ms, to_ms, .. }] if to_ms - from_ms == 1));
-    machine.answered(AnswerEnd::default()).expect("empty");
+    machine.answered(More::Nothing).expect("empty");
     assert!(machine.next(NOW + 60_000, true).is_some(), "and then goes on to the real now");
 }
 
@@ -334,9 +345,9 @@ fn a_sweep_reaches_back_plus_every_and_polls_reach_the_overlap() {
         machine.begin(now_ms, true);
         let ask = machine.next(now_ms, true).expect("a window");
         let [Condition::Time { from_ms, .. }] = ask.conditions[..] else { panic!("{ask:?}") };
-        machine.answered(AnswerEnd::default()).expect("empty");
+        machine.answered(More::Nothing).expect("empty");
         while machine.next(now_ms, true).is_some() {
-            machine.answered(AnswerEnd::default()).expect("empty");
+            machine.answered(More::Nothing).expect("empty");
         }
         from_ms
     };
@@ -381,7 +392,7 @@ fn rows_that_change_in_every_pass_end_as_an_error_and_keep_the_window() {
             number += 1;
             machine.row(Row { key: key(number), time: Some(from_ms * TICKS) }).expect("inside");
         }
-        if let Err(error) = machine.answered(AnswerEnd::default()) {
+        if let Err(error) = machine.answered(More::Nothing) {
             failed = Some(error);
             break;
         }
