@@ -2,13 +2,15 @@
 //!
 //! Nothing here does I/O, reads a clock or knows a vendor's field name.
 
+mod content;
 #[cfg(test)]
 pub(crate) mod documents;
 mod identity;
 mod json;
 mod scan;
 
-pub use identity::{EventId, Identity, VersionKey};
+pub use content::{content_hash, hex};
+pub use identity::{EntityKey, EventId, Identity, VersionKey};
 pub use json::{JsonError, RawObject, unquoted};
 pub use scan::Cursor;
 

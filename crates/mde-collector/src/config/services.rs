@@ -84,12 +84,12 @@ pub(super) fn load(input: &Section<'_>, inherited: &Inherited) -> Vec<ServiceCon
 
 /// Whether the official collector has the service and this version has not.
 fn is_announced(name: &str) -> bool {
-    ANNOUNCED.iter().any(|(announced, aliases)| *announced == name || aliases.contains(&name))
+    ANNOUNCED.iter().any(|def| def.answers_to(name))
 }
 
 /// A service that nobody has.
 fn unknown(entry: &Entry) -> Fault {
-    let names = SERVICES.iter().map(|def| def.name).chain(ANNOUNCED.iter().map(|(name, _)| *name));
+    let names = SERVICES.iter().map(|def| def.name).chain(ANNOUNCED.iter().map(|def| def.name));
     Fault::new(format!("there is no service `{}`", shown_key(&entry.key))).help(choices(&entry.key, names))
 }
 

@@ -2,7 +2,7 @@
 //! events under the service's own defaults. `UPDATE_GOLDEN=1` writes the second anew; its diff is reviewed like code.
 
 use super::*;
-use crate::service::{Key, SERVICES, ServiceDef};
+use crate::service::{SERVICES, ServiceDef};
 use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,8 +30,7 @@ fn cases(service: &ServiceDef) -> Vec<String> {
 /// The events of one record, as lines, with a tail that is the same for all.
 fn events(service: &ServiceDef, record: &[u8]) -> String {
     let record = RawObject::parse(record).expect("a golden record is JSON");
-    let Key::Fields(fields) = service.key;
-    let parts: Vec<_> = fields.iter().map(|field| record.text(field).expect("a golden record has its key")).collect();
+    let parts = service.key.parts(&record).expect("a golden record has its key");
     let identity = Identity::new("golden", service.name, parts.iter().map(AsRef::as_ref));
     // One count of each kind, so that their place in the event is seen.
     let counts: Vec<_> = service.counts.iter().zip([3, 0]).map(|(count, value)| (count.field, value)).collect();

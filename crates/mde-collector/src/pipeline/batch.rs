@@ -82,7 +82,13 @@ impl<'a> BatchWriter<'a> {
         if self.open.is_none() && self.keys.is_empty() && progress == Progress::default() {
             return Ok(0);
         }
-        let commit = Commit { epoch: self.epoch, batch: self.open, keys: std::mem::take(&mut self.keys), progress };
+        let commit = Commit {
+            epoch: self.epoch,
+            batch: self.open,
+            keys: std::mem::take(&mut self.keys),
+            progress,
+            ..Commit::default()
+        };
         self.pending.clear();
         self.store.commit(self.lease, self.stream, &commit).await?;
         Ok(self.open.take().map_or(0, |count| count.events))

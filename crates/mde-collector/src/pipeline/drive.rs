@@ -6,9 +6,9 @@ use super::retry::{PipelineError, pause};
 use crate::config::ServiceConfig;
 use crate::flatten::{Flattener, Tail};
 use crate::obfuscate::obfuscate;
-use crate::pull::window::{Memory, Outcome, Rules, Windows};
-use crate::pull::{Ask, Condition, More, Row, clock::Reading};
-use crate::record::{BatchHead, ErrorClass, Identity, RawObject, StoredKey, StreamKey};
+use crate::pull::window::{Memory, Rules, Windows};
+use crate::pull::{Answer, Ask, Condition, Machine, More, Now, Outcome, Row, Step, clock::Reading};
+use crate::record::{BatchHead, ErrorClass, Identity, RawObject, StoredKey, StreamKey, VersionKey};
 use crate::service::{Key, Pull};
 use crate::store::{Lease, Progress, Store};
 use mde_client::budget::Priority;
@@ -133,7 +133,7 @@ impl Puller {
             };
             let (store, stream) = (Arc::clone(&self.store), self.stream.clone());
             let mut batch = BatchWriter::new(&*store, &lease, &stream, state.epoch, head);
-            let begun = machine.begin(reading.now_ms, sure);
+            let begun = machine.begin(Now { ms: reading.now_ms, sure });
             if begun.backwards {
                 tracing::warn!(stream = %self.stream, "the checkpoint was ahead of time and goes back");
             }
@@ -162,7 +162,9 @@ impl Puller {
         let mut failures = 0;
         loop {
             let reading = self.now();
-            let Some(ask) = machine.next(reading.now_ms, self.answered) else { return Ok(()) };
+            let Some(Step::List(ask)) = machine.next(Now { ms: reading.now_ms, sure: self.answered }) else {
+                return Ok(());
+            };
             match self.answer(&ask, machine, batch, pulled_ms, &mut link, report).await {
                 Ok(()) => failures = 0,
                 Err(error) => {
@@ -207,15 +209,15 @@ impl Puller {
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut bytes = 0;
         while let Some(record) = answer.page.next().await? {
-            let (identity, row) = self.identify(record)?;
-            machine.row(row)?;
+            let (identity, key, time) = self.identify(record)?;
+            machine.row(Row { key, id: "", time, open: false })?;
             if !ask.whole {
                 continue;
             }
             report.rows += 1;
-            let time_ms = row.time.unwrap_or_default().div_euclid(10_000);
+            let time_ms = time.unwrap_or_default().div_euclid(10_000);
             bytes += record.len();
-            waiting.push(Waiting { record: record.to_vec(), identity, key: StoredKey { key: row.key, time_ms } });
+            waiting.push(Waiting { record: record.to_vec(), identity, key: StoredKey { key, time_ms } });
             if waiting.len() >= CHUNK_ROWS || bytes >= CHUNK_BYTES {
                 self.take(&mut waiting, batch, pulled_ms, report).await?;
                 bytes = 0;
@@ -235,7 +237,7 @@ impl Puller {
                 More::Link
             }
         };
-        let outcome = machine.answered(more)?;
+        let outcome = machine.answered(Answer::Rows(more))?;
         report.events += batch.commit(progress(&outcome)).await?;
         Ok(())
     }
@@ -272,18 +274,18 @@ impl Puller {
     }
 
     /// What names a record's version, and its time.
-    fn identify(&self, record: &[u8]) -> Result<(Identity, Row), PipelineError> {
+    fn identify(&self, record: &[u8]) -> Result<(Identity, VersionKey, Option<i64>), PipelineError> {
         let record = RawObject::parse(record)?;
-        let Key::Fields(fields) = self.service.def.key;
+        let Key::Fields(fields) = self.service.def.key else { unreachable!("the table pulls windows only") };
         let mut parts = Vec::with_capacity(fields.len());
         for field in fields {
             parts.push(record.text(field).ok_or(PipelineError::Nameless(field))?);
         }
         let identity = Identity::new(&self.stream.tenant, &self.stream.service, parts.iter().map(|part| &**part));
-        let Pull::Window { time, .. } = self.service.def.pull[0];
+        let Pull::Window { time, .. } = self.service.def.pull[0] else { unreachable!("the table pulls windows only") };
         let time = record.text(time).and_then(|text| parse_time(&text)).map(|time| time.0);
-        let row = Row { key: identity.key(), time };
-        Ok((identity, row))
+        let key = identity.key();
+        Ok((identity, key, time))
     }
 
     /// What the machine left in the store; `None` before the first pull of an epoch.
@@ -297,7 +299,9 @@ impl Puller {
     }
 
     fn rules(&self) -> Rules {
-        let Pull::Window { time, splits } = self.service.def.pull[0];
+        let Pull::Window { time, splits } = self.service.def.pull[0] else {
+            unreachable!("the table pulls windows only")
+        };
         let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Rules {
             time,
@@ -317,6 +321,11 @@ impl Puller {
         for condition in &ask.conditions {
             match *condition {
                 Condition::Time { field, from_ms, to_ms } => filters.push(Filter::window(field, from_ms, to_ms)?),
+                Condition::NotOneOf(ref ids) => {
+                    for id in ids {
+                        filters.push(Filter::compare("id", Op::Ne, Literal::Text(id))?);
+                    }
+                }
                 Condition::Is(field, value) => filters.push(Filter::compare(field, Op::Eq, Literal::Text(value))?),
                 Condition::IsNone(field, values) => {
                     for value in values {
@@ -351,7 +360,7 @@ fn progress(outcome: &Outcome) -> Progress {
     Progress {
         checkpoint_ms: outcome.checkpoint_ms,
         backwards: outcome.backwards,
-        memory: outcome.memory.as_ref().map(|memory| serde_json::to_string(memory).expect("numbers have a JSON form")),
+        memory: outcome.memory.clone(),
         forget_before_ms: outcome.forget_before_ms,
     }
 }

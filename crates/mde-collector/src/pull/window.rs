@@ -6,7 +6,7 @@
 //!
 //! It never asks for what lies before the horizon, and never moves the checkpoint over a window that it has not read whole.
 
-use super::{Ask, Condition, More, PullError, Row, horizon};
+use super::{Answer, Ask, Condition, Failure, Machine, More, Now, Outcome, PullError, Row, Step, horizon};
 use crate::record::VersionKey;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -68,19 +68,6 @@ pub struct Memory {
     pub swept_ms: i64,
 }
 
-/// What is to be committed with the rows of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Outcome {
-    /// New checkpoint, if it moves.
-    pub checkpoint_ms: Option<i64>,
-    /// It moves back, because the clocks say that it was ahead of time.
-    pub backwards: bool,
-    /// The machine's memory, if it has changed.
-    pub memory: Option<Memory>,
-    /// Keys before this are forgotten.
-    pub forget_before_ms: Option<i64>,
-}
-
 /// One stream's windows.
 #[derive(Debug)]
 pub struct Windows {
@@ -89,6 +76,8 @@ pub struct Windows {
     /// `None` before the first pull.
     memory: Option<Memory>,
     pull: Option<Pull>,
+    /// Start of the present pull. Unit: milliseconds since 1970, UTC.
+    pulled_ms: i64,
 }
 
 /// One pull: from somewhere before the checkpoint to now.
@@ -168,30 +157,29 @@ impl Windows {
     /// `memory` is what an earlier run stored, `checkpoint_ms` likewise.
     #[must_use]
     pub const fn new(rules: Rules, checkpoint_ms: Option<i64>, memory: Option<Memory>) -> Self {
-        Self { rules, checkpoint_ms, memory, pull: None }
+        Self { rules, checkpoint_ms, memory, pull: None, pulled_ms: 0 }
     }
+}
 
-    /// Whether the configured start has changed since this epoch began, so that the stream must start again.
-    #[must_use]
-    pub fn must_start_again(&self) -> bool {
+impl Machine for Windows {
+    fn must_start_again(&self) -> bool {
         self.memory.as_ref().is_some_and(|memory| memory.historical_ms != self.rules.historical_ms)
     }
 
-    /// Where everything before has been read. Unit: milliseconds since 1970, UTC.
-    #[must_use]
-    pub const fn checkpoint_ms(&self) -> Option<i64> {
+    fn checkpoint_ms(&self) -> Option<i64> {
         self.checkpoint_ms
     }
 
-    /// Whether the checkpoint lies further ahead of time than late updates explain: a wrong clock carried it there.
-    #[must_use]
-    pub fn is_ahead(&self, now_ms: i64) -> bool {
+    fn is_ahead(&self, now_ms: i64) -> bool {
         self.checkpoint_ms.is_some_and(|checkpoint_ms| checkpoint_ms > now_ms.saturating_add(self.rules.overlap_ms))
     }
 
-    /// Begins a pull that ends at `now_ms`; `sure` once the API's clock has been asked too. What it returns is committed
-    /// first. A pull that was under way is forgotten.
-    pub fn begin(&mut self, now_ms: i64, sure: bool) -> Outcome {
+    fn pulled_ms(&self) -> i64 {
+        self.pulled_ms
+    }
+
+    fn begin(&mut self, Now { ms: now_ms, sure }: Now) -> Outcome {
+        self.pulled_ms = now_ms;
         let mut outcome = Outcome::default();
         let ahead = sure && self.is_ahead(now_ms);
         let first = self.memory.is_none();
@@ -205,14 +193,14 @@ impl Windows {
             swept_ms: now_ms,
         });
         if first {
-            outcome.memory = Some(memory.clone());
+            outcome.memory = Some(memory.text());
         }
         let mut checkpoint_ms = self.checkpoint_ms.unwrap_or(memory.horizon_ms);
         if ahead {
             if memory.newest_ms.is_none() {
                 // Nothing is stored, so no key is missing: the first start was noted by the same wrong clock.
                 memory.horizon_ms = memory.horizon_ms.min(start_ms);
-                outcome.memory = Some(memory.clone());
+                outcome.memory = Some(memory.text());
             }
             let newest_ms = memory.newest_ms.unwrap_or(now_ms);
             checkpoint_ms = now_ms.min(newest_ms).saturating_sub(self.rules.overlap_ms).max(memory.horizon_ms);
@@ -242,9 +230,8 @@ impl Windows {
         outcome
     }
 
-    /// What to ask next; `None` when the pull is complete. The end follows the clocks once the API's has spoken.
-    /// After an answer that failed, the same is asked again.
-    pub fn next(&mut self, now_ms: i64, sure: bool) -> Option<Ask> {
+    /// The end follows the clocks once the API's has spoken.
+    fn next(&mut self, Now { ms: now_ms, sure }: Now) -> Option<Step> {
         let width_ms = self.memory.as_ref().and_then(|memory| memory.width_ms).unwrap_or(i64::MAX).max(1);
         let pull = self.pull.as_mut()?;
         if sure && !pull.sure {
@@ -267,7 +254,7 @@ impl Windows {
         }
         pull.asked = true;
         let newest = |target: &Target| target.to_ms == pull.end_ms;
-        Some(match &pull.task {
+        Some(Step::List(match &pull.task {
             Task::Next => return None,
             Task::Read { target, .. } => {
                 Ask { conditions: self.rules.conditions(target), whole: true, newest: newest(target), ..Ask::default() }
@@ -289,14 +276,10 @@ impl Windows {
                 newest: newest(target),
                 ..Ask::default()
             },
-        })
+        }))
     }
 
-    /// Takes a row of the answer under way.
-    ///
-    /// # Errors
-    /// A row that the question excludes: the answer is not to be stored.
-    pub fn row(&mut self, row: Row) -> Result<(), PullError> {
+    fn row(&mut self, row: Row<'_>) -> Result<(), PullError> {
         let Some(pull) = self.pull.as_mut() else { return Ok(()) };
         let (Task::Read { target, .. }
         | Task::Follow { target, .. }
@@ -319,11 +302,8 @@ impl Windows {
         Ok(())
     }
 
-    /// The answer was read to its end. What this returns is committed together with the answer's rows.
-    ///
-    /// # Errors
-    /// A millisecond whose pages never agree.
-    pub fn answered(&mut self, more: More) -> Result<Outcome, PullError> {
+    fn answered(&mut self, answer: Answer) -> Result<Outcome, PullError> {
+        let Answer::Rows(more) = answer else { return Ok(Outcome::default()) };
         let (Some(pull), Some(memory)) = (self.pull.as_mut(), self.memory.as_mut()) else {
             return Ok(Outcome::default());
         };
@@ -396,8 +376,12 @@ impl Windows {
             memory.horizon_ms = horizon::advance(memory.horizon_ms, checkpoint_ms, memory.newest_ms, &self.rules);
         }
         outcome.forget_before_ms = Some(memory.horizon_ms);
-        outcome.memory = (*memory != before).then(|| memory.clone());
+        outcome.memory = (*memory != before).then(|| memory.text());
         Ok(outcome)
+    }
+
+    fn failed(&mut self, _failure: &Failure, _now: Now) -> Option<Outcome> {
+        None
     }
 }
 
@@ -454,6 +438,11 @@ fn cut(target: &Target, seen: &Seen) -> i64 {
 }
 
 impl Memory {
+    /// As it is stored.
+    fn text(&self) -> String {
+        serde_json::to_string(self).expect("numbers have a JSON form")
+    }
+
     /// The next width, after a window that fitted: width × min(2, 0.7 · page / rows).
     ///
     /// A window that was shorter than the width only because the pull ended there says nothing about the width.

@@ -2,9 +2,17 @@
 //!
 //! If a source does not fit, a new enum variant comes here, never a puller of its own.
 
+mod advanced_hunting;
 mod alerts;
+mod investigations;
+mod machines;
+mod recommendations;
+mod software;
+mod vulnerabilities;
 
+use crate::record::{RawObject, content_hash, hex};
 use mde_client::limits::Family;
+use std::borrow::Cow;
 
 /// One Defender data source.
 #[derive(Debug)]
@@ -54,13 +62,50 @@ pub enum Pull {
         /// Fields that split what no time can: (field, its known values).
         splits: &'static [(&'static str, &'static [&'static str])],
     },
+    /// The whole list, each entity once per snapshot.
+    Snapshot {
+        /// Shortest time between two snapshots. Unit: seconds.
+        min_period_s: u64,
+    },
+    /// Windows over the time at which an entity begins, read again from the oldest one that has not ended.
+    Open {
+        /// The time that filters.
+        start: &'static str,
+        /// The time at which it ended; absent or null while it is open.
+        end: &'static str,
+    },
+    /// Closed time slices of a query.
+    Slices,
 }
 
 /// What names one version of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Key {
-    /// These fields, in this order; the first is the entity's id.
+    /// These fields, in this order; the first is the entity's id. A snapshot uses its own id and the first alone.
     Fields(&'static [&'static str]),
+    /// These fields and a hash of the whole content, for sources without a time of their last change.
+    FieldsAndContent(&'static [&'static str]),
+    /// A hash of the row and its number among equal rows.
+    RowHash,
+}
+
+impl Key {
+    /// What names this record's version, in order; the first part names the entity (a row without one: its own hash).
+    ///
+    /// # Errors
+    /// The field that the record lacks.
+    pub fn parts<'a>(&self, record: &RawObject<'a>) -> Result<Vec<Cow<'a, str>>, &'static str> {
+        let fields = match self {
+            Self::Fields(fields) | Self::FieldsAndContent(fields) => *fields,
+            Self::RowHash => &[],
+        };
+        let texts = fields.iter().map(|field| record.text(field).ok_or(*field));
+        let mut parts = texts.collect::<Result<Vec<_>, _>>()?;
+        if !matches!(self, Self::Fields(_)) {
+            parts.push(Cow::Owned(hex(&content_hash(record, &[]))));
+        }
+        Ok(parts)
+    }
 }
 
 /// One `related_*` count.
@@ -86,18 +131,26 @@ pub enum Flatten {
 /// Every source that this version reads, in the order of the documentation.
 pub static SERVICES: &[&ServiceDef] = &[&alerts::DEF];
 
-/// Services of the official collector that are not read yet: (name, aliases). A configuration that names one loads.
-pub static ANNOUNCED: &[(&str, &[&str])] = &[
-    ("machines", &[]),
-    ("vulnerabilities", &["vulnerabiities"]),
-    ("software", &["softwares"]),
-    ("recommendations", &[]),
-    ("investigations", &[]),
-    ("advanced_hunting", &["advanced_huntuing"]),
+/// Declared, and not pulled by this version yet: a configuration that names one loads, with a warning.
+pub static ANNOUNCED: &[&ServiceDef] = &[
+    &machines::DEF,
+    &vulnerabilities::DEF,
+    &software::DEF,
+    &recommendations::DEF,
+    &investigations::DEF,
+    &advanced_hunting::DEF,
 ];
 
 /// The source of that name or alias.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static ServiceDef> {
-    SERVICES.iter().copied().find(|service| service.name == name || service.aliases.contains(&name))
+    SERVICES.iter().copied().find(|service| service.answers_to(name))
+}
+
+impl ServiceDef {
+    /// Whether this is its name or one of its older spellings.
+    #[must_use]
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
 }

@@ -207,7 +207,7 @@ async fn put(
     let lease = lease(store, stream).await;
     let epoch = store.stream(stream).await?.epoch;
     let id = fill(store, &lease, stream, frames).await;
-    let commit = Commit { epoch, batch: Some(count(id, frames)), keys, progress };
+    let commit = Commit { epoch, batch: Some(count(id, frames)), keys, progress, ..Commit::default() };
     store.commit(&lease, stream, &commit).await.map(|number| number.expect("there was a batch"))
 }
 
@@ -225,7 +225,13 @@ async fn put_keys(
 ) -> Result<(), StoreError> {
     let lease = lease(store, stream).await;
     let epoch = store.stream(stream).await?.epoch;
-    let commit = Commit { epoch, batch: None, keys, progress: Progress { forget_before_ms, ..Progress::default() } };
+    let commit = Commit {
+        epoch,
+        batch: None,
+        keys,
+        progress: Progress { forget_before_ms, ..Progress::default() },
+        ..Commit::default()
+    };
     store.commit(&lease, stream, &commit).await.map(drop)
 }
 

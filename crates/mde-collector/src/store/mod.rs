@@ -15,7 +15,7 @@
 
 pub mod sqlite;
 
-use crate::record::{BatchHead, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
+use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +74,10 @@ pub struct Commit {
     pub batch: Option<BatchCount>,
     /// Versions that this batch covers.
     pub keys: Vec<StoredKey>,
+    /// Entities that were seen, of streams that read snapshots.
+    pub seen: Vec<Seen>,
+    /// Entities to forget: they are gone.
+    pub gone: Vec<EntityKey>,
     /// What else changes.
     pub progress: Progress,
 }
@@ -89,6 +93,28 @@ pub struct BatchCount {
     pub events: u64,
     /// Octets of their bodies, before compression.
     pub bytes: u64,
+}
+
+/// An entity that a snapshot has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Names the entity within its stream.
+    pub key: EntityKey,
+    /// Its id as the API gives it, for the event that says that it is gone.
+    pub id: String,
+    /// Number of the snapshot that showed it. It only grows.
+    pub snapshot: u64,
+    /// Hash of what is compared from one snapshot to the next.
+    pub content: [u8; 16],
+}
+
+/// What is known of an entity that was seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastSeen {
+    /// Number of the last snapshot that showed it.
+    pub snapshot: u64,
+    /// Hash of what is compared.
+    pub content: [u8; 16],
 }
 
 /// Where an output that the store has not met before begins.
@@ -188,6 +214,21 @@ pub trait Checkpoints: Send + Sync {
 
     /// Starts the stream again: checkpoint and keys go, stored events stay, numbers go on. Returns the new state.
     async fn start_again(&self, lease: &Lease, stream: &StreamKey, memory: &str) -> Result<StreamState, StoreError>;
+}
+
+/// Entities of streams that read snapshots: one row each, however many snapshots there were.
+#[async_trait]
+pub trait Entities: Send + Sync {
+    /// When each of these was last seen in the present epoch; same order as `keys`. The more keys in one call, the less
+    /// each costs.
+    async fn last_seen(&self, stream: &StreamKey, keys: &[EntityKey]) -> Result<Vec<Option<LastSeen>>, StoreError>;
+
+    /// How many entities were not seen since that snapshot (in none with its number or a larger one), and how many there
+    /// are in all.
+    async fn count_absent(&self, stream: &StreamKey, since: u64) -> Result<(u64, u64), StoreError>;
+
+    /// At most `limit` of them, in a stable order.
+    async fn absent(&self, stream: &StreamKey, since: u64, limit: u32) -> Result<Vec<(EntityKey, String)>, StoreError>;
 }
 
 /// Leases with fencing numbers.

@@ -4,6 +4,24 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The next question, which a window machine always puts to the list.
+fn put(machine: &mut Windows, ms: i64, sure: bool) -> Option<Ask> {
+    machine.next(Now { ms, sure }).map(|step| match step {
+        Step::List(ask) => ask,
+        other => panic!("windows ask lists: {other:?}"),
+    })
+}
+
+/// A row of that version and time.
+fn row(key: VersionKey, time: Option<i64>) -> Row<'static> {
+    Row { key, id: "", time, open: false }
+}
+
+/// Memory as a store gives it back.
+fn read(text: &str) -> Memory {
+    serde_json::from_str(text).expect("plain")
+}
+
 const NOW: i64 = 1_800_000_000_000;
 const SPLITS: &[(&str, &[&str])] = &[("severity", &["Low", "High"]), ("status", &["New", "Resolved"])];
 
@@ -45,7 +63,7 @@ struct Server {
 }
 
 impl Server {
-    fn answer(&self, ask: &Ask) -> (Vec<Row>, More) {
+    fn answer(&self, ask: &Ask) -> (Vec<Row<'static>>, More) {
         let holds = |record: &Record| {
             ask.conditions.iter().all(|condition| {
                 let value = |field: &str| match field {
@@ -56,14 +74,15 @@ impl Server {
                     Condition::Time { from_ms, to_ms, .. } => (from_ms * TICKS..to_ms * TICKS).contains(&record.time),
                     Condition::Is(field, wanted) => value(field) == *wanted,
                     Condition::IsNone(field, unwanted) => !unwanted.contains(&value(field)),
+                    Condition::NotOneOf(_) => true,
                 }
             })
         };
-        let mut rows: Vec<Row> = self
+        let mut rows: Vec<Row<'static>> = self
             .records
             .iter()
             .filter(|(_, record)| holds(record))
-            .map(|(&number, record)| Row { key: key(number), time: Some(record.time) })
+            .map(|(&number, record)| row(key(number), Some(record.time)))
             .collect();
         if self.newest_first {
             rows.sort_by_key(|row| std::cmp::Reverse(row.time));
@@ -88,9 +107,9 @@ fn key(number: u64) -> VersionKey {
 
 /// Runs one pull; returns the number of asks. Every row of a whole answer is stored, each key once.
 fn pull(machine: &mut Windows, server: &Server, now_ms: i64, stored: &mut BTreeSet<VersionKey>) -> usize {
-    machine.begin(now_ms, true);
+    machine.begin(Now { ms: now_ms, sure: true });
     let mut asks = 0;
-    while let Some(ask) = machine.next(now_ms, true) {
+    while let Some(ask) = put(machine, now_ms, true) {
         asks += 1;
         assert!(asks < 20_000, "no end: {ask:?} {machine:?}");
         let (rows, end) = server.answer(&ask);
@@ -101,7 +120,7 @@ fn pull(machine: &mut Windows, server: &Server, now_ms: i64, stored: &mut BTreeS
                 stored.insert(row.key);
             }
         }
-        let outcome = machine.answered(end).expect("the server holds still");
+        let outcome = machine.answered(Answer::Rows(end)).expect("the server holds still");
         assert!(outcome.checkpoint_ms.is_none() || outcome.checkpoint_ms > before, "only forward: {outcome:?}");
     }
     asks
@@ -158,16 +177,14 @@ proptest! {
         let keep = |outcome: Outcome, checkpoint_ms: &mut Option<i64>, memory: &mut Option<Memory>| {
             *checkpoint_ms = outcome.checkpoint_ms.or(*checkpoint_ms);
             if outcome.memory.is_some() {
-                *memory = outcome.memory;
+                *memory = outcome.memory.as_deref().map(read);
             }
         };
         for asks in kills.into_iter().chain([20_000]) {
-            let text = memory.as_ref().map(|memory| serde_json::to_string(memory).expect("plain"));
-            let found = text.map(|text| serde_json::from_str(&text).expect("our own"));
-            let mut machine = Windows::new(rules(page_cap), checkpoint_ms, found);
-            keep(machine.begin(NOW, true), &mut checkpoint_ms, &mut memory);
+            let mut machine = Windows::new(rules(page_cap), checkpoint_ms, memory.clone());
+            keep(machine.begin(Now { ms: NOW, sure: true }), &mut checkpoint_ms, &mut memory);
             for _ in 0..asks {
-                let Some(ask) = machine.next(NOW, true) else { break };
+                let Some(ask) = put(&mut machine, NOW, true) else { break };
                 let (rows, end) = server.answer(&ask);
                 for row in &rows {
                     machine.row(*row).expect("the server keeps to the filter");
@@ -175,7 +192,7 @@ proptest! {
                         stored.insert(row.key);
                     }
                 }
-                keep(machine.answered(end).expect("the server holds still"), &mut checkpoint_ms, &mut memory);
+                keep(machine.answered(Answer::Rows(end)).expect("the server holds still"), &mut checkpoint_ms, &mut memory);
             }
         }
         prop_assert_eq!(stored.len(), server.records.len());
@@ -240,42 +257,42 @@ fn a_row_hidden_behind_a_round_number_is_found() {
 #[test]
 fn a_row_outside_the_window_is_an_error_and_not_a_record() {
     let mut machine = Windows::new(rules(10_000), None, None);
-    machine.begin(NOW, true);
-    machine.next(NOW, true).expect("a window");
-    let row = |ms: i64| Row { key: key(1), time: Some(ms * TICKS) };
-    assert!(machine.row(row(NOW - 1)).is_ok());
-    assert!(matches!(machine.row(row(NOW)), Err(PullError::FilterIgnored { .. })));
-    assert!(matches!(machine.row(Row { key: key(1), time: None }), Err(PullError::NoTime { .. })));
+    machine.begin(Now { ms: NOW, sure: true });
+    put(&mut machine, NOW, true).expect("a window");
+    let at = |ms: i64| row(key(1), Some(ms * TICKS));
+    assert!(machine.row(at(NOW - 1)).is_ok());
+    assert!(matches!(machine.row(at(NOW)), Err(PullError::FilterIgnored { .. })));
+    assert!(matches!(machine.row(row(key(1), None)), Err(PullError::NoTime { .. })));
 }
 
 #[test]
 fn empty_pages_with_links_are_followed_three_times_and_then_checked() {
     let mut machine = Windows::new(rules(10_000), None, None);
-    machine.begin(NOW, true);
+    machine.begin(Now { ms: NOW, sure: true });
     let link = More::Link;
-    assert!(!machine.next(NOW, true).expect("a window").follow);
+    assert!(!put(&mut machine, NOW, true).expect("a window").follow);
     for _ in 0..2 {
-        machine.answered(link).expect("empty");
-        assert!(machine.next(NOW, true).expect("a link").follow);
+        machine.answered(Answer::Rows(link)).expect("empty");
+        assert!(put(&mut machine, NOW, true).expect("a link").follow);
     }
-    machine.answered(link).expect("empty");
-    assert!(machine.next(NOW, true).expect("a link").follow);
-    machine.answered(link).expect("empty");
-    let probe = machine.next(NOW, true).expect("a check");
+    machine.answered(Answer::Rows(link)).expect("empty");
+    assert!(put(&mut machine, NOW, true).expect("a link").follow);
+    machine.answered(Answer::Rows(link)).expect("empty");
+    let probe = put(&mut machine, NOW, true).expect("a check");
     assert_eq!((probe.top, probe.skip, probe.follow), (Some(1), Some(0), false));
-    let outcome = machine.answered(More::Nothing).expect("nothing there");
+    let outcome = machine.answered(Answer::Rows(More::Nothing)).expect("nothing there");
     assert_eq!(outcome.checkpoint_ms, Some(NOW));
 }
 
 #[test]
 fn a_link_to_another_host_on_an_empty_page_is_checked_and_not_followed() {
     let mut machine = Windows::new(rules(10_000), None, None);
-    machine.begin(NOW, true);
-    machine.next(NOW, true).expect("a window");
-    machine.answered(More::Elsewhere).expect("empty");
-    let probe = machine.next(NOW, true).expect("a check");
+    machine.begin(Now { ms: NOW, sure: true });
+    put(&mut machine, NOW, true).expect("a window");
+    machine.answered(Answer::Rows(More::Elsewhere)).expect("empty");
+    let probe = put(&mut machine, NOW, true).expect("a check");
     assert_eq!((probe.top, probe.skip, probe.follow), (Some(1), Some(0), false));
-    assert_eq!(machine.answered(More::Nothing).expect("nothing there").checkpoint_ms, Some(NOW));
+    assert_eq!(machine.answered(Answer::Rows(More::Nothing)).expect("nothing there").checkpoint_ms, Some(NOW));
 }
 
 #[test]
@@ -283,15 +300,15 @@ fn a_clock_that_was_behind_is_followed_within_the_same_pull() {
     let six_hours = 6 * 3_600_000;
     let server = steady(1_000, 86_400_000);
     let mut machine = Windows::new(rules(10_000), None, None);
-    machine.begin(NOW - six_hours, false);
+    machine.begin(Now { ms: NOW - six_hours, sure: false });
     let mut stored = BTreeSet::new();
-    while let Some(ask) = machine.next(NOW, !stored.is_empty()) {
+    while let Some(ask) = put(&mut machine, NOW, !stored.is_empty()) {
         let (rows, end) = server.answer(&ask);
         for row in rows {
             machine.row(row).expect("inside");
             stored.insert(row.key);
         }
-        machine.answered(end).expect("still");
+        machine.answered(Answer::Rows(end)).expect("still");
     }
     assert_eq!(stored.len(), 1_000);
     assert_eq!(machine.checkpoint_ms(), Some(NOW));
@@ -301,12 +318,12 @@ fn a_clock_that_was_behind_is_followed_within_the_same_pull() {
 fn a_clock_behind_the_checkpoint_still_asks_once_so_that_it_can_be_corrected() {
     let mut machine = Windows::new(rules(10_000), None, None);
     pull(&mut machine, &steady(10, 86_400_000), NOW, &mut BTreeSet::new());
-    let outcome = machine.begin(NOW - 6 * 3_600_000, false);
+    let outcome = machine.begin(Now { ms: NOW - 6 * 3_600_000, sure: false });
     assert!(!outcome.backwards, "two clocks are not believed against the checkpoint");
-    let ask = machine.next(NOW - 6 * 3_600_000, false).expect("a question that brings the API's date");
+    let ask = put(&mut machine, NOW - 6 * 3_600_000, false).expect("a question that brings the API's date");
     assert!(matches!(ask.conditions[..], [Condition::Time { from_ms, to_ms, .. }] if to_ms - from_ms == 1));
-    machine.answered(More::Nothing).expect("empty");
-    assert!(machine.next(NOW + 60_000, true).is_some(), "and then goes on to the real now");
+    machine.answered(Answer::Rows(More::Nothing)).expect("empty");
+    assert!(put(&mut machine, NOW + 60_000, true).is_some(), "and then goes on to the real now");
 }
 
 #[test]
@@ -315,7 +332,7 @@ fn a_checkpoint_ahead_of_time_goes_back_loudly_and_not_behind_the_horizon() {
     pull(&mut machine, &steady(10, 86_400_000), NOW, &mut BTreeSet::new());
     let back = 20 * 3_600_000;
     assert!(machine.is_ahead(NOW - back));
-    let outcome = machine.begin(NOW - back, true);
+    let outcome = machine.begin(Now { ms: NOW - back, sure: true });
     assert!(outcome.backwards);
     let horizon_ms = machine.memory.as_ref().expect("pulled").horizon_ms;
     let checkpoint_ms = outcome.checkpoint_ms.expect("moved");
@@ -342,12 +359,12 @@ fn a_sweep_reaches_back_plus_every_and_polls_reach_the_overlap() {
     let mut machine = Windows::new(rules(10_000), None, None);
     pull(&mut machine, &empty, NOW, &mut BTreeSet::new());
     let from = |machine: &mut Windows, now_ms: i64| {
-        machine.begin(now_ms, true);
-        let ask = machine.next(now_ms, true).expect("a window");
+        machine.begin(Now { ms: now_ms, sure: true });
+        let ask = put(machine, now_ms, true).expect("a window");
         let [Condition::Time { from_ms, .. }] = ask.conditions[..] else { panic!("{ask:?}") };
-        machine.answered(More::Nothing).expect("empty");
-        while machine.next(now_ms, true).is_some() {
-            machine.answered(More::Nothing).expect("empty");
+        machine.answered(Answer::Rows(More::Nothing)).expect("empty");
+        while put(machine, now_ms, true).is_some() {
+            machine.answered(Answer::Rows(More::Nothing)).expect("empty");
         }
         from_ms
     };
@@ -372,7 +389,7 @@ fn a_changed_start_is_noticed_and_the_first_one_is_no_change() {
     let with = |historical_ms| Rules { historical_ms, ..rules(10_000) };
     let mut machine = Windows::new(with(Some(NOW - 5)), None, None);
     assert!(!machine.must_start_again());
-    let memory = machine.begin(NOW, true).memory;
+    let memory = machine.begin(Now { ms: NOW, sure: true }).memory.as_deref().map(read);
     assert!(!Windows::new(with(Some(NOW - 5)), None, memory.clone()).must_start_again());
     assert!(Windows::new(with(None), None, memory.clone()).must_start_again());
     assert!(Windows::new(with(Some(NOW - 6)), None, memory).must_start_again());
@@ -381,18 +398,18 @@ fn a_changed_start_is_noticed_and_the_first_one_is_no_change() {
 #[test]
 fn rows_that_change_in_every_pass_end_as_an_error_and_keep_the_window() {
     let mut machine = Windows::new(Rules { splits: &[], ..rules(2) }, None, None);
-    machine.begin(NOW, true);
+    machine.begin(Now { ms: NOW, sure: true });
     let mut number = 0;
     let mut failed = None;
     for _ in 0..200 {
-        let Some(ask) = machine.next(NOW, true) else { break };
+        let Some(ask) = put(&mut machine, NOW, true) else { break };
         let [Condition::Time { from_ms, .. }] = ask.conditions[..] else { panic!("{ask:?}") };
         // Two rows, never the same, until `$skip` has passed them.
         for _ in 0..2_u64.saturating_sub(ask.skip.unwrap_or(0)).min(ask.top.unwrap_or(2)) {
             number += 1;
-            machine.row(Row { key: key(number), time: Some(from_ms * TICKS) }).expect("inside");
+            machine.row(row(key(number), Some(from_ms * TICKS))).expect("inside");
         }
-        if let Err(error) = machine.answered(More::Nothing) {
+        if let Err(error) = machine.answered(Answer::Rows(More::Nothing)) {
             failed = Some(error);
             break;
         }

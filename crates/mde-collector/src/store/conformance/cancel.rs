@@ -31,7 +31,8 @@ pub(in crate::store) async fn a_cancelled_commit_is_whole_or_absent(place: &mut 
         let id = fill(&*store, &lease, &alerts, &frames).await;
         let key = stored_key(u64::from(times), round);
         let progress = Progress { checkpoint_ms: Some(round), memory: Some(times.to_string()), ..Progress::default() };
-        let commit = Commit { epoch: 1, batch: Some(count(id, &frames)), keys: vec![key], progress };
+        let commit =
+            Commit { epoch: 1, batch: Some(count(id, &frames)), keys: vec![key], progress, ..Commit::default() };
         let before = store.stream(&alerts).await.expect("stream");
         let finished = polled(times as usize, store.commit(&lease, &alerts, &commit)).await;
 

@@ -63,7 +63,7 @@ pub(in crate::store) async fn a_stale_holder_changes_nothing(place: &mut impl Pl
     take(&*store, "b").await;
 
     let progress = Progress { checkpoint_ms: Some(9), ..Progress::default() };
-    let commit = Commit { epoch: 1, batch: None, keys: vec![stored_key(1, 1)], progress };
+    let commit = Commit { epoch: 1, batch: None, keys: vec![stored_key(1, 1)], progress, ..Commit::default() };
     let errors = [
         store.begin(&stale, &alerts, &head("tag")).await.expect_err("begin"),
         store.commit(&stale, &alerts, &commit).await.expect_err("commit"),

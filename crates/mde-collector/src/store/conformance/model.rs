@@ -222,6 +222,7 @@ impl<P: Place> Run<'_, P> {
                 memory: Some(memory.clone()),
                 forget_before_ms: progress.forget_before_ms,
             },
+            ..Commit::default()
         };
         let result = self.store.commit(&lease, &name(stream), &commit).await;
         let Some(number) = expect(result, &reasons) else { return };

@@ -13,7 +13,13 @@ pub(in crate::store) async fn a_batch_is_seen_whole_or_not_at_all(place: &mut im
 
     place.clock().advance(5);
     let progress = Progress { checkpoint_ms: Some(100), memory: Some("m".to_owned()), ..Progress::default() };
-    let commit = Commit { epoch: 1, batch: Some(count(id, &frames)), keys: vec![stored_key(1, 50)], progress };
+    let commit = Commit {
+        epoch: 1,
+        batch: Some(count(id, &frames)),
+        keys: vec![stored_key(1, 50)],
+        progress,
+        ..Commit::default()
+    };
     assert_eq!(store.commit(&lease, &alerts, &commit).await.expect("commit"), Some(1));
 
     let seen = all_frames(&*store, &alerts).await;
@@ -56,7 +62,8 @@ pub(in crate::store) async fn a_batch_that_holds_something_else_than_counted_is_
     ];
     for wrong in wrong {
         let progress = Progress { checkpoint_ms: Some(9), ..Progress::default() };
-        let commit = Commit { epoch: 1, batch: Some(wrong), keys: vec![stored_key(1, 1)], progress };
+        let commit =
+            Commit { epoch: 1, batch: Some(wrong), keys: vec![stored_key(1, 1)], progress, ..Commit::default() };
         let error = store.commit(&lease, &alerts, &commit).await.expect_err("counts differ");
         assert!(matches!(error, StoreError::Broken { .. }), "{error}");
     }

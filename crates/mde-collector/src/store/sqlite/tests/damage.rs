@@ -37,7 +37,7 @@ async fn put(store: &SqliteStore, number: u8) -> Result<u64, StoreError> {
     store.append(id, &frame).await?;
     let batch = Some(BatchCount { id, frames: 1, events: 1, bytes: frame.body.len() as u64 });
     let progress = Progress { checkpoint_ms: Some(i64::from(number)), ..Progress::default() };
-    let commit = Commit { epoch: 1, batch, keys: Vec::new(), progress };
+    let commit = Commit { epoch: 1, batch, keys: Vec::new(), progress, ..Commit::default() };
     Ok(store.commit(&lease, &alerts(), &commit).await?.expect("there was a batch"))
 }
 

@@ -61,7 +61,7 @@ async fn work(folder: &Path) {
         };
         let keys = keys(number).into_iter().map(|key| StoredKey { key, time_ms: 0 }).collect();
         let progress = Progress { checkpoint_ms: Some(i64::try_from(number).expect("small")), ..Progress::default() };
-        let commit = Commit { epoch: 1, batch: Some(batch), keys, progress };
+        let commit = Commit { epoch: 1, batch: Some(batch), keys, progress, ..Commit::default() };
         store.commit(&lease, &alerts(), &commit).await.expect("commit");
         println!("stored {number}");
         if number >= sent + 5 {

@@ -107,7 +107,7 @@ async fn commits_of_ten_thousand_events() {
         }
         raw += batch.bytes;
         let progress = Progress { checkpoint_ms: Some(1), forget_before_ms: Some(0), ..Progress::default() };
-        let commit = Commit { epoch: 1, batch: Some(batch), keys, progress };
+        let commit = Commit { epoch: 1, batch: Some(batch), keys, progress, ..Commit::default() };
         let started = Instant::now();
         store.commit(&lease, &machines(), &commit).await.expect("commit");
         shown += started.elapsed();

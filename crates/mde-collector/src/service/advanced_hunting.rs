@@ -1,0 +1,23 @@
+//! Results of hunting queries, slice by slice; the tag is chosen per query.
+
+use super::{Endpoint, Key, Pull, ServiceDef};
+use mde_client::limits::{self, Family};
+
+/// Source: vendor page "Advanced hunting API" and the official collector's tables.
+pub static DEF: ServiceDef = ServiceDef {
+    name: "advanced_hunting",
+    aliases: &["advanced_huntuing"],
+    endpoint: Endpoint {
+        path: "/api/advancedqueries/run",
+        expand: None,
+        roles: &["AdvancedQuery.Read.All"],
+        family: Family::Hunting,
+        page_cap: limits::HUNTING_ROW_CAP,
+    },
+    pull: &[Pull::Slices, Pull::Snapshot { min_period_s: 3_600 }],
+    key: Key::RowHash,
+    counts: &[],
+    flatten: &[],
+    tag: "",
+    period_s: 300,
+};

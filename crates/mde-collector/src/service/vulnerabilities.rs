@@ -1,0 +1,26 @@
+//! Vulnerabilities that affect the organisation, as snapshots or by their last change.
+
+use super::{Count, Endpoint, Key, Pull, ServiceDef};
+use mde_client::limits::{self, Family};
+
+/// Source: vendor page "List vulnerabilities" and the official collector's tables.
+pub static DEF: ServiceDef = ServiceDef {
+    name: "vulnerabilities",
+    aliases: &["vulnerabiities"],
+    endpoint: Endpoint {
+        path: "/api/vulnerabilities",
+        expand: None,
+        roles: &["Vulnerability.Read.All"],
+        family: Family::VulnerabilityManagement,
+        page_cap: limits::VULNERABILITY_PAGE_CAP,
+    },
+    pull: &[
+        Pull::Snapshot { min_period_s: 3_600 },
+        Pull::Window { time: "updatedOn", splits: &[("severity", &["Low", "Medium", "High", "Critical"])] },
+    ],
+    key: Key::Fields(&["id", "updatedOn"]),
+    counts: &[Count { option: "request_machine_by_vulnerabilities", aliases: &[], field: "related_machines" }],
+    flatten: &[],
+    tag: "edr.microsoft_defender.endpoint.vulnerabilities",
+    period_s: 3600,
+};
