@@ -1,0 +1,91 @@
+//! Whether pulling may go on: room in the outbox, room on the disk, a store that works.
+//!
+//! Microsoft keeps the data while we wait, so waiting loses nothing; outputs are never held up here.
+
+use crate::record::StreamKey;
+use crate::store::{Store, StoreError};
+use crate::telemetry;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Less than this on the disk, and pulling pauses. Unit: octets.
+pub const DISK_BYTES: u64 = 512 * 1024 * 1024;
+/// A store that fails this long ends the process: a supervisor may know more than we do.
+pub const STORE_PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two looks, and between two tries of a store that failed.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Shared by everything that works with the store.
+#[derive(Clone)]
+pub struct Gate {
+    store: Arc<dyn Store>,
+    /// Bound of the outbox. Unit: octets on disk.
+    max_bytes: u64,
+    /// When the store failed first since it last worked.
+    failing_since: Arc<Mutex<Option<Instant>>>,
+}
+
+/// Why pulling waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// So much lies in the outbox.
+    Outbox(u64),
+    /// Only so much is left on the disk.
+    Disk(u64),
+}
+
+impl Gate {
+    /// A gate before that store.
+    pub fn new(store: Arc<dyn Store>, max_bytes: u64) -> Self {
+        Self { store, max_bytes, failing_since: Arc::default() }
+    }
+
+    /// Waits until a request may begin. Looked at before each request only: one that has begun is finished, and with an
+    /// empty outbox one is admitted whatever the bound is, so nothing can deadlock.
+    pub async fn admit(&self, stream: &StreamKey) -> Result<(), StoreError> {
+        let mut waited = None;
+        while let Some(wait) = self.wait().await? {
+            if waited.map(|before| std::mem::discriminant(&before)) != Some(std::mem::discriminant(&wait)) {
+                match wait {
+                    Wait::Outbox(bytes) => telemetry::pull::outbox_full(stream, bytes, self.max_bytes),
+                    Wait::Disk(free) => telemetry::pull::disk_full(stream, free, DISK_BYTES),
+                }
+            }
+            waited = Some(wait);
+            sleep(LOOK_EVERY).await;
+        }
+        if waited.is_some() {
+            telemetry::pull::resumed(stream);
+        }
+        Ok(())
+    }
+
+    async fn wait(&self) -> Result<Option<Wait>, StoreError> {
+        let free = u64::MAX;
+        if free < DISK_BYTES {
+            return Ok(Some(Wait::Disk(free)));
+        }
+        let bytes = self.store.bytes().await?;
+        Ok((bytes > 0 && bytes >= self.max_bytes).then_some(Wait::Outbox(bytes)))
+    }
+
+    /// The store has written something.
+    pub fn store_works(&self) {
+        if let Some(since) = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            telemetry::run::store_works(since.elapsed());
+        }
+    }
+
+    /// The store has failed. `Some`: try again after this time. `None`: it has failed for too long, or for good.
+    pub fn store_failed(&self, error: &StoreError) -> Option<Duration> {
+        let since = *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+        let failing = since.elapsed();
+        if !error.may_pass() || failing >= STORE_PATIENCE {
+            telemetry::run::store_given_up(error, failing);
+            return None;
+        }
+        telemetry::run::store_failed(error, failing, STORE_PATIENCE);
+        Some(LOOK_EVERY)
+    }
+}
