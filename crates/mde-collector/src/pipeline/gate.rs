@@ -89,3 +89,52 @@ impl Gate {
         Some(LOOK_EVERY)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite;
+
+    /// Time stands still only behind the store's back: its thread would be outrun.
+    async fn gate() -> Gate {
+        let store = sqlite::open_memory(Arc::new(|| 0)).await.expect("an empty store");
+        tokio::time::pause();
+        Gate::new(Arc::new(store), 1)
+    }
+
+    async fn after(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    fn full() -> StoreError {
+        StoreError::Disk("no space".to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_store_is_given_up_after_a_minute_of_failing_and_not_before() {
+        let gate = gate().await;
+        assert_eq!(gate.store_failed(&full()), Some(LOOK_EVERY));
+        after(59).await;
+        assert_eq!(gate.store_failed(&full()), Some(LOOK_EVERY));
+        after(1).await;
+        assert_eq!(gate.store_failed(&full()), None);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_worked_in_between_has_a_minute_again() {
+        let gate = gate().await;
+        gate.store_failed(&full());
+        after(59).await;
+        gate.store_works();
+        after(30).await;
+        assert_eq!(gate.store_failed(&full()), Some(LOOK_EVERY));
+        after(59).await;
+        assert_eq!(gate.store_failed(&full()), Some(LOOK_EVERY));
+    }
+
+    #[tokio::test]
+    async fn damage_does_not_pass() {
+        let damaged = StoreError::Damaged { path: String::new(), what: String::new() };
+        assert_eq!(gate().await.store_failed(&damaged), None);
+    }
+}
