@@ -5,6 +5,7 @@
 //! out, because it promises nothing beyond its own life.
 
 pub(super) mod cancel;
+pub(super) mod entities;
 pub(super) mod gone;
 pub(super) mod keys;
 pub(super) mod leases;
@@ -13,8 +14,8 @@ pub(super) mod outbox;
 pub(super) mod positions;
 pub(super) mod progress;
 
-use super::{BatchCount, BatchId, Commit, Lease, Progress, Store, StoreError, WallClock};
-use crate::record::{BatchHead, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
+use super::{BatchCount, BatchId, Commit, Lease, Progress, Seen, Store, StoreError, WallClock};
+use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -81,6 +82,14 @@ macro_rules! every_store {
             keys: known_answers_in_the_order_of_the_question,
             keys: keys_behind_the_horizon_are_forgotten_and_can_be_stored_again,
             keys: a_horizon_that_goes_back_brings_no_key_back,
+            entities: an_entity_is_known_by_the_last_snapshot_that_showed_it,
+            entities: the_number_of_a_snapshot_only_grows,
+            entities: of_an_entity_twice_in_one_commit_the_later_counts,
+            entities: what_is_gone_is_forgotten_unless_it_was_seen,
+            entities: the_absent_are_counted_and_named_with_their_ids,
+            entities: ids_of_any_content_come_back_as_they_were,
+            entities: a_new_epoch_forgets_entities,
+            entities: a_refused_commit_leaves_entities_as_they_were,
             leases: a_lease_has_one_holder_until_it_ends,
             leases: a_renewed_lease_keeps_its_fence,
             leases: a_lease_given_back_is_free_at_once,
@@ -172,6 +181,21 @@ fn stored_key(number: u64, time_ms: i64) -> StoredKey {
     StoredKey { key: key(number), time_ms }
 }
 
+/// An entity that lies somewhere among the others, as a hash does.
+fn entity(number: u64) -> EntityKey {
+    EntityKey(key(number).0)
+}
+
+/// Its id.
+fn id_of(number: u64) -> String {
+    format!("id {number}")
+}
+
+/// That entity as a snapshot shows it.
+fn seen(number: u64, snapshot: u64, content: u8) -> Seen {
+    Seen { key: entity(number), id: id_of(number), snapshot, content: [content; 16] }
+}
+
 /// What a writer counts of these frames.
 fn count(id: BatchId, frames: &[Frame]) -> BatchCount {
     BatchCount {
@@ -233,6 +257,13 @@ async fn put_keys(
         ..Commit::default()
     };
     store.commit(&lease, stream, &commit).await.map(drop)
+}
+
+/// Entities alone.
+async fn put_entities(store: &dyn Store, stream: &StreamKey, seen: Vec<Seen>, gone: Vec<EntityKey>) {
+    let lease = lease(store, stream).await;
+    let epoch = store.stream(stream).await.expect("stream").epoch;
+    store.commit(&lease, stream, &Commit { epoch, seen, gone, ..Commit::default() }).await.expect("commit");
 }
 
 /// Everything visible.

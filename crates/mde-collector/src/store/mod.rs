@@ -11,7 +11,8 @@
 //! 4. **Numbers have no gaps that fill up later.** A batch gets its number in the transaction that shows it, so a reader
 //!    that has passed number n never misses a batch below n. Numbers go on across epochs.
 //! 5. **A checkpoint moves forward only**, within its epoch, unless the commit says that the clocks demand otherwise.
-//! 6. **What a dead writer left invisible** is removed when the store is opened, and never delivered.
+//! 6. **An entity is remembered once per epoch**, by the newest snapshot that showed it; that number only grows.
+//! 7. **What a dead writer left invisible** is removed when the store is opened, and never delivered.
 
 pub mod sqlite;
 
@@ -74,9 +75,10 @@ pub struct Commit {
     pub batch: Option<BatchCount>,
     /// Versions that this batch covers.
     pub keys: Vec<StoredKey>,
-    /// Entities that were seen, of streams that read snapshots.
+    /// Entities that were seen, of streams that read snapshots. What one of an older snapshot says than the one that is
+    /// stored is passed over; of several with one key and one snapshot the last one counts.
     pub seen: Vec<Seen>,
-    /// Entities to forget: they are gone.
+    /// Entities to forget: they are gone. One that is unknown is no error; one that stands in `seen` as well was seen.
     pub gone: Vec<EntityKey>,
     /// What else changes.
     pub progress: Progress,
@@ -216,7 +218,7 @@ pub trait Checkpoints: Send + Sync {
     async fn start_again(&self, lease: &Lease, stream: &StreamKey, memory: &str) -> Result<StreamState, StoreError>;
 }
 
-/// Entities of streams that read snapshots: one row each, however many snapshots there were.
+/// Entities of streams that read snapshots: one row each, however many snapshots there were. A new epoch forgets them.
 #[async_trait]
 pub trait Entities: Send + Sync {
     /// When each of these was last seen in the present epoch; same order as `keys`. The more keys in one call, the less
@@ -244,7 +246,7 @@ pub trait Leases: Send + Sync {
 
 /// Everything a store can do. A room is handed only the part that it needs.
 #[async_trait]
-pub trait Store: Outbox + Checkpoints + Leases {
+pub trait Store: Outbox + Checkpoints + Entities + Leases {
     /// Writes everything down and closes the files; the next start knows that the end was clean.
     async fn close(&self) -> Result<(), StoreError>;
 }
@@ -283,6 +285,18 @@ pub enum StoreError {
         /// Format found.
         found: i64,
         /// Newest format known.
+        known: i64,
+    },
+    /// Written by an older version, and only looked at: whoever runs the collector on it brings it to the newest format.
+    #[error(
+        "look into {path}: the state has format {found}, this version reads {known} and brings it there when it runs"
+    )]
+    Older {
+        /// The file.
+        path: String,
+        /// Format found.
+        found: i64,
+        /// The format that is read.
         known: i64,
     },
     /// The lease is somebody else's by now.

@@ -7,7 +7,7 @@ mod call;
 mod state;
 
 use super::*;
-use crate::store::{Attached, Depth, StartAt, StreamState};
+use crate::store::{Attached, Depth, LastSeen, StartAt, StreamState};
 use call::{Call, Move, calls};
 use futures_util::FutureExt;
 use proptest::collection::vec;
@@ -25,6 +25,8 @@ const OUTPUTS: [&str; 3] = ["devo", "file", "http"];
 const OWNERS: [&str; 2] = ["node-1", "node-2"];
 /// Keys of each stream.
 const KEYS: u64 = 8;
+/// Entities of each stream.
+const ENTITIES: u64 = 6;
 
 /// One store, its model, and where it lives.
 struct Run<'a, P: Place> {
@@ -73,8 +75,8 @@ impl<P: Place> Run<'_, P> {
                 self.model.open.retain(|open| open.id != batch.id);
                 self.model.past.push(batch.id);
             }
-            Call::Commit { lease, stream, batch, epoch, wrong_count, keys, progress } => {
-                self.commit(lease, stream, batch, epoch, wrong_count, &keys, progress).await;
+            Call::Commit { lease, stream, batch, epoch, wrong_count, keys, seen, gone, progress } => {
+                self.commit(lease, stream, batch, epoch, wrong_count, &keys, &seen, &gone, progress).await;
             }
             Call::StartAgain { lease, stream } => self.start_again(lease, stream).await,
             Call::Attach { output, stream, start } => self.attach(OUTPUTS[output], stream, start).await,
@@ -159,6 +161,8 @@ impl<P: Place> Run<'_, P> {
         epoch_behind: u64,
         wrong_count: bool,
         keys: &[(u64, i64)],
+        seen: &[(u64, u64)],
+        gone: &[u64],
         progress: Move,
     ) {
         let Some(lease) = pick(&self.model.given, lease) else { return };
@@ -212,9 +216,27 @@ impl<P: Place> Run<'_, P> {
         if let (Some(counted), true) = (&mut counted, wrong_count) {
             counted.events += 1;
         }
+        // Each with a number and a content of its own, so that any mistake about which one counts is seen.
+        let seen: Vec<(u64, LastSeen)> = seen
+            .iter()
+            .map(|(number, behind)| {
+                let serial = self.model.serial();
+                let content = [u8::try_from(serial % 251).expect("an octet"); 16];
+                (*number, LastSeen { snapshot: serial.saturating_sub(behind * 2), content })
+            })
+            .collect();
         let commit = Commit {
             epoch,
             batch: counted,
+            seen: seen
+                .iter()
+                .map(|(number, last)| Seen {
+                    snapshot: last.snapshot,
+                    content: last.content,
+                    ..super::seen(*number, 0, 0)
+                })
+                .collect(),
+            gone: gone.iter().copied().map(entity).collect(),
             keys: keys.iter().map(|(number, time_ms)| stored_key(*number, *time_ms)).collect(),
             progress: Progress {
                 checkpoint_ms: progress.checkpoint_ms,
@@ -222,7 +244,6 @@ impl<P: Place> Run<'_, P> {
                 memory: Some(memory.clone()),
                 forget_before_ms: progress.forget_before_ms,
             },
-            ..Commit::default()
         };
         let result = self.store.commit(&lease, &name(stream), &commit).await;
         let Some(number) = expect(result, &reasons) else { return };
@@ -239,6 +260,13 @@ impl<P: Place> Run<'_, P> {
         known.horizon_ms = progress.forget_before_ms.unwrap_or(known.horizon_ms);
         let horizon_ms = known.horizon_ms;
         known.keys.retain(|_, time_ms| *time_ms >= horizon_ms);
+        known.entities.retain(|number, _| !gone.contains(number));
+        for (number, last) in seen {
+            let stored = known.entities.entry(number).or_insert(last);
+            if last.snapshot >= stored.snapshot {
+                *stored = last;
+            }
+        }
         known.checkpoint_ms = progress.checkpoint_ms.or(known.checkpoint_ms);
         known.memory = memory;
         if let Some(batch) = batch {
@@ -259,6 +287,7 @@ impl<P: Place> Run<'_, P> {
             known.checkpoint_ms = None;
             known.memory = memory;
             known.keys.clear();
+            known.entities.clear();
             known.horizon_ms = i64::MIN;
         }
     }
@@ -355,6 +384,21 @@ impl<P: Place> Run<'_, P> {
         for (stream, known) in &self.model.streams {
             let expected: Vec<bool> = (0..KEYS).map(|number| known.keys.contains_key(&number)).collect();
             assert_eq!(self.store.known(&name(*stream), &question).await.expect("known"), expected);
+
+            let question: Vec<EntityKey> = (0..ENTITIES).map(entity).collect();
+            let expected: Vec<_> = (0..ENTITIES).map(|number| known.entities.get(&number).copied()).collect();
+            assert_eq!(self.store.last_seen(&name(*stream), &question).await.expect("last seen"), expected);
+            let since = known.entities.values().map(|last| last.snapshot).max().unwrap_or_default();
+            let absent: BTreeSet<String> = known
+                .entities
+                .iter()
+                .filter(|(_, last)| last.snapshot < since)
+                .map(|(number, _)| id_of(*number))
+                .collect();
+            let counted = self.store.count_absent(&name(*stream), since).await.expect("count");
+            assert_eq!(counted, (absent.len() as u64, known.entities.len() as u64));
+            let named = self.store.absent(&name(*stream), since, u32::MAX).await.expect("absent");
+            assert_eq!(named.into_iter().map(|(_, id)| id).collect::<BTreeSet<_>>(), absent);
 
             let seen = all_frames(&*self.store, &name(*stream)).await;
             let seen: Vec<_> =

@@ -7,11 +7,13 @@ mod batch;
 mod check;
 mod collect;
 mod connection;
+mod entities;
 mod fault;
 mod files;
 mod frame;
 mod keys;
 mod lease;
+mod many;
 mod position;
 mod read;
 mod stream;
@@ -19,10 +21,10 @@ mod stream;
 pub use files::foreign_files;
 
 use super::{
-    Attached, BatchId, Checkpoints, Commit, Depth, Lease, Leases, Outbox, StartAt, Store, StoreError, StreamState,
-    WallClock,
+    Attached, BatchId, Checkpoints, Commit, Depth, Entities, LastSeen, Lease, Leases, Outbox, StartAt, Store,
+    StoreError, StreamState, WallClock,
 };
-use crate::record::{BatchHead, Frame, Position, StoredFrame, StreamKey, VersionKey};
+use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
 use async_trait::async_trait;
 use connection::{Connections, Held, Transaction};
 use fault::Fault;
@@ -61,6 +63,7 @@ pub async fn look(directory: &Path, now: WallClock) -> Result<SqliteStore, Store
     let look = async {
         let mut connection = connection::for_reading(&path).connect().await?;
         check::identify(&mut connection, &path).await?;
+        check::require_newest(&mut connection, &path).await?;
         Ok(connection)
     };
     let connections = Connections::alone(look.await.map_err(|fault: Fault| fault.at(&path))?);
@@ -89,9 +92,10 @@ async fn prepare(folder: &files::Folder, path: &Path) -> Result<SqliteConnection
     // has not been checked yet.
     let mut writer = connection::for_writing(path).connect().await?;
     inspection.close().await?;
+    check::structure(&mut writer, path, closed).await?;
     check::migrate(&mut writer).await?;
     if closed {
-        check::quick(&mut writer, path).await?;
+        check::quick(&mut writer).await?;
     } else {
         check::full(&mut writer).await?;
     }
@@ -249,6 +253,24 @@ impl Checkpoints for SqliteStore {
             Err(fault) => Err(fault),
         };
         self.end(transaction, result).await
+    }
+}
+
+#[async_trait]
+impl Entities for SqliteStore {
+    async fn last_seen(&self, stream: &StreamKey, keys: &[EntityKey]) -> Result<Vec<Option<LastSeen>>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(entities::last_seen(&mut reader, stream, keys).await)
+    }
+
+    async fn count_absent(&self, stream: &StreamKey, since: u64) -> Result<(u64, u64), StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(entities::count_absent(&mut reader, stream, since).await)
+    }
+
+    async fn absent(&self, stream: &StreamKey, since: u64, limit: u32) -> Result<Vec<(EntityKey, String)>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(entities::absent(&mut reader, stream, since, limit).await)
     }
 }
 

@@ -1,6 +1,7 @@
 //! SQLite under the suite, and what only a file can suffer.
 
 mod damage;
+mod formats;
 mod kill;
 mod measure;
 
