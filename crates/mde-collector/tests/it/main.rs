@@ -2,5 +2,11 @@
 
 mod architecture;
 mod devo;
-mod end_to_end;
+mod exits;
+mod faults;
 mod harness;
+mod kills;
+mod pulls;
+mod quota;
+mod signals;
+mod state;
