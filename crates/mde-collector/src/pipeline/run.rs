@@ -7,6 +7,7 @@ use super::retry::PipelineError;
 use super::schedule::{self, Schedule};
 use super::setup::Tenant;
 use super::ship::{Order, ShipError, Shipper};
+use super::source::Source;
 use crate::config::{Config, From, OutputConfig};
 use crate::output;
 use crate::store::{StartAt, Store, StoreError};
@@ -72,10 +73,12 @@ pub async fn run(
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
         let tenant = Tenant::new(input)?;
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
-            let (client, clock) = (tenant.client(service), Arc::clone(&clock));
-            let (seam, owner) = ((Arc::clone(&store), gate.clone()), owner.clone());
-            let puller = Puller::new(seam, client, clock, owner, input, service);
-            streams.push((puller, Schedule::of(service, options.once), &input.outputs));
+            for source in Source::of(input, service) {
+                let (client, clock) = (tenant.client(service), Arc::clone(&clock));
+                let (seam, owner) = ((Arc::clone(&store), gate.clone()), owner.clone());
+                let schedule = Schedule::of(&source, options.once);
+                streams.push((Puller::new(seam, client, clock, owner, source), schedule, &input.outputs));
+            }
         }
     }
     let (order, orders) = watch::channel(Order::Run);

@@ -36,6 +36,11 @@ pub trait Machine: Send {
         false
     }
 
+    /// When the next pull is due, where a restart must not bring it forward. Unit: milliseconds since 1970, UTC.
+    fn due_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// Begins a pull. What it returns is committed first. A pull that was under way is forgotten.
     fn begin(&mut self, now: Now) -> Outcome;
 

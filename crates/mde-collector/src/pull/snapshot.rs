@@ -170,6 +170,11 @@ impl<R: Reading> Machine for Snapshots<R> {
         self.memory.as_ref().is_some_and(|memory| memory.historical_ms != self.rules.historical_ms)
     }
 
+    fn due_ms(&self) -> Option<i64> {
+        let ended = self.memory.as_ref().filter(|memory| memory.under_way.is_none())?;
+        Some(ended.pulled_ms.saturating_add(self.rules.period_ms))
+    }
+
     fn pulled_ms(&self) -> i64 {
         self.memory.as_ref().map_or(0, |memory| memory.pulled_ms)
     }
