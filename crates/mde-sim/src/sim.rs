@@ -122,6 +122,11 @@ impl Sim {
         self.core.quota.lock().unwrap_or_else(PoisonError::into_inner).set(family, limits);
     }
 
+    /// Calls of a family accepted in the last minute and the last hour.
+    pub fn quota_used(&self, family: Family) -> (usize, usize) {
+        self.core.quota_used(family)
+    }
+
     /// The router over the same state, for calls in process. Where a socket would be broken before an answer, the response
     /// carries [`ConnectionLost`] as an extension; where it would be broken in the middle, the body ends with an error.
     pub fn router(&self) -> Router {
