@@ -11,10 +11,11 @@ pub(super) mod keys;
 pub(super) mod leases;
 pub(super) mod model;
 pub(super) mod outbox;
+pub(super) mod outputs;
 pub(super) mod positions;
 pub(super) mod progress;
 
-use super::{BatchCount, BatchId, Commit, Lease, Progress, Seen, Store, StoreError, WallClock};
+use super::{BatchCount, BatchId, Commit, Lease, Progress, Seen, StartAt, Store, StoreError, WallClock};
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -111,6 +112,17 @@ macro_rules! every_store {
             positions: a_new_output_starts_where_it_is_told,
             positions: a_stream_younger_than_its_output_is_sent_from_its_first_event,
             positions: depth_counts_what_is_not_confirmed,
+            outputs: what_a_removed_output_needs_is_kept_and_told_apart,
+            outputs: an_output_that_comes_back_goes_on_where_it_stood,
+            outputs: a_removed_output_is_let_go_when_its_time_is_over,
+            outputs: removed_outputs_beyond_their_bound_are_let_go_oldest_first,
+            outputs: dropping_an_output_frees_what_only_it_needed,
+            outputs: the_last_output_that_goes_takes_nothing_with_it,
+            outputs: a_renamed_output_leaves_nothing_behind,
+            outputs: a_copied_output_leaves_the_other_as_it_is,
+            outputs: an_optional_output_jumps_over_what_nobody_else_needs,
+            outputs: a_jump_takes_the_oldest_first_and_no_more_than_it_must,
+            outputs: a_jump_frees_nothing_that_another_output_needs,
             cancel: a_cancelled_commit_is_whole_or_absent,
             cancel: a_cancelled_append_can_be_thrown_away,
             model: any_sequence_of_calls_behaves_as_the_model_says,
@@ -280,4 +292,26 @@ async fn places(store: &dyn Store, stream: &StreamKey) -> Vec<(u64, u32)> {
 /// A position.
 fn at(batch: u64, frame: u32) -> Position {
     Position { batch, frame }
+}
+
+/// The lease under which an output is worked.
+async fn output_lease(store: &dyn Store, output: &str) -> Lease {
+    store.acquire(&format!("output {output}"), NODE, TERM).await.expect("acquire").expect("free")
+}
+
+/// Attaches, and says where the output stands.
+async fn attach(store: &dyn Store, output: &str, stream: &StreamKey, start: StartAt) -> Position {
+    store.attach(output, stream, &start).await.expect("attach").position
+}
+
+/// One stream's position moves.
+async fn advance(store: &dyn Store, output: &str, stream: &StreamKey, position: Position) {
+    let lease = output_lease(store, output).await;
+    store.advance(&lease, output, &[(stream.clone(), position)], None).await.expect("advance");
+}
+
+/// Removes what everybody has passed, under a configuration with these outputs.
+async fn collect(store: &dyn Store, outputs: &[&str]) -> u64 {
+    let outputs: Vec<String> = outputs.iter().map(ToString::to_string).collect();
+    store.collect(&outputs).await.expect("collect")
 }

@@ -1,7 +1,7 @@
 //! What is there after the process is gone, and what has left the disk.
 
 use super::*;
-use crate::store::{LastSeen, StartAt, StreamState};
+use crate::store::{LastSeen, StreamState};
 
 /// Something of everything.
 async fn furnish(store: &dyn Store) {

@@ -4,17 +4,18 @@
 //! for one of the reasons that hold. After every call all that can be observed is compared.
 
 mod call;
+mod outputs;
 mod state;
 
 use super::*;
-use crate::store::{Attached, Depth, LastSeen, StartAt, StreamState};
+use crate::store::{Attached, LastSeen, OutputState, StreamState};
 use call::{Call, Move, calls};
 use futures_util::FutureExt;
 use proptest::collection::vec;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use state::{Model, ModelBatch, ModelLease, ModelOutput, Reason, name, reason};
-use std::collections::{BTreeMap, BTreeSet};
+use state::{Model, ModelBatch, ModelLease, Reason, name, reason};
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
 /// Streams, outputs, nodes and keys that the sequences play with: few, so that they meet often.
@@ -59,6 +60,7 @@ impl<P: Place> Run<'_, P> {
     async fn call(&mut self, call: Call) {
         match call {
             Call::Wait(ms) => self.place.clock().advance(ms),
+            Call::WaitDays(days) => self.place.clock().advance(days * 24 * 3600 * 1000),
             Call::Acquire { stream, owner } => self.acquire(stream, OWNERS[owner]).await,
             Call::Release { lease } => {
                 let Some(lease) = pick(&self.model.given, lease) else { return };
@@ -84,6 +86,21 @@ impl<P: Place> Run<'_, P> {
                 self.advance(lease, OUTPUTS[output], stream, at(batch, frame), memory).await;
             }
             Call::Collect { outputs } => self.collect(&outputs).await,
+            Call::LetGo { max_bytes } => {
+                let got = self.store.let_go(max_bytes).await.expect("let go");
+                assert_eq!(got, self.model.let_go(self.place.clock().now_ms(), max_bytes));
+            }
+            Call::Drop { output } => {
+                let got = self.store.drop_output(OUTPUTS[output]).await.expect("drop");
+                assert_eq!(got, self.model.drop_output(OUTPUTS[output]));
+                self.model.free();
+            }
+            Call::Jump { outputs, bytes } => {
+                let optional: BTreeSet<&str> = outputs.iter().map(|output| OUTPUTS[*output]).collect();
+                let names: Vec<String> = optional.iter().map(ToString::to_string).collect();
+                let got = self.store.jump(&names, bytes).await.expect("jump");
+                assert_eq!(got, self.model.jump(&optional, bytes));
+            }
             Call::Kill => {
                 self.place.kill(Arc::clone(&self.store)).await;
                 self.reopen().await;
@@ -293,31 +310,15 @@ impl<P: Place> Run<'_, P> {
     }
 
     async fn attach(&mut self, output: &'static str, stream: usize, start: usize) {
-        let start = match start {
-            0 | 1 => StartAt::Now,
-            2 => StartAt::Oldest,
-            other => StartAt::Output(OUTPUTS[other - 3].to_owned()),
+        let from = start.checked_sub(3).map(|other| OUTPUTS[other]);
+        let start = match (start, from) {
+            (_, Some(other)) => StartAt::Output(other.to_owned()),
+            (2, _) => StartAt::Oldest,
+            _ => StartAt::Now,
         };
         let got = self.store.attach(output, &name(stream), &start).await.expect("attach");
-        let from = match &start {
-            StartAt::Output(other) => self.model.outputs.get(&**other),
-            _ => None,
-        };
-        let inherited = from.and_then(|from| from.positions.get(&stream)).copied();
-        let memory = from.and_then(|from| from.memory.clone());
-        let older = self.model.met.iter().copied().collect();
-        let last_batch = self.model.meet(stream).last_batch;
-        let known = self.model.outputs.entry(output).or_insert_with(|| ModelOutput {
-            memory,
-            older,
-            positions: BTreeMap::new(),
-        });
-        let first = match start {
-            StartAt::Output(_) => inherited.unwrap_or(Position::START),
-            StartAt::Now if known.older.contains(&stream) => Position::after_batch(last_batch),
-            StartAt::Now | StartAt::Oldest => Position::START,
-        };
-        let position = *known.positions.entry(stream).or_insert(first);
+        let now_ms = self.place.clock().now_ms();
+        let position = self.model.attach(output, stream, &start, from, now_ms);
         assert_eq!(got, Attached { stream: name(stream), position });
     }
 
@@ -339,26 +340,21 @@ impl<P: Place> Run<'_, P> {
             let position = known.positions.get_mut(&stream).expect("attached");
             *position = to.max(*position);
             known.memory = memory.or(known.memory.take());
+            known.used_ms = self.place.clock().now_ms();
         }
     }
 
-    /// `collect`: exactly what all of the named outputs have passed.
+    /// `collect`: exactly what all known outputs have passed.
     async fn collect(&mut self, outputs: &[usize]) {
-        let names: Vec<String> = outputs.iter().map(|output| OUTPUTS[*output].to_owned()).collect();
+        let configured: BTreeSet<&str> = outputs.iter().map(|output| OUTPUTS[*output]).collect();
+        let names: Vec<String> = configured.iter().map(ToString::to_string).collect();
         let got = self.store.collect(&names).await.expect("collect");
-        let mut freed = 0;
-        if !names.is_empty() {
-            for (stream, known) in &mut self.model.streams {
-                let positions = names.iter().filter_map(|name| self.model.outputs.get(&**name)?.positions.get(stream));
-                let passed = positions.min().copied().unwrap_or(Position::after_batch(u64::MAX));
-                known.frames.retain(|(batch, frame), (_, octets, _)| {
-                    let gone = at(*batch, *frame) <= passed;
-                    freed += if gone { *octets } else { 0 };
-                    !gone
-                });
-            }
+        if names.is_empty() {
+            assert_eq!(got, 0);
+        } else {
+            self.model.mark(&configured, self.place.clock().now_ms());
+            assert_eq!(got, self.model.free());
         }
-        assert_eq!(got, freed);
     }
 
     /// Everything that anybody can see.
@@ -413,32 +409,17 @@ impl<P: Place> Run<'_, P> {
             assert_eq!(seen, expected);
         }
 
-        let visible = self.model.streams.values().flat_map(|known| known.frames.values().map(|(_, octets, _)| *octets));
-        let invisible = self.model.open.iter().flat_map(|open| open.frames.iter().map(|(_, octets)| *octets));
-        assert_eq!(self.store.bytes().await.expect("bytes"), visible.chain(invisible).sum::<u64>());
+        assert_eq!(self.store.bytes().await.expect("bytes"), self.model.bytes());
+        assert_eq!(self.store.live_bytes().await.expect("live"), self.model.live_bytes());
 
+        let expected: Vec<OutputState> =
+            self.model.outputs.keys().map(|output| self.model.output_state(output)).collect();
+        assert_eq!(self.store.outputs().await.expect("outputs"), expected);
         for output in OUTPUTS {
-            let known = self.model.outputs.get(output);
-            let memory = known.and_then(|known| known.memory.clone());
+            let memory = self.model.outputs.get(output).and_then(|known| known.memory.clone());
             assert_eq!(self.store.output_memory(output).await.expect("memory"), memory);
-            assert_eq!(self.store.depth(output).await.expect("depth"), self.depth(output));
+            assert_eq!(self.store.depth(output).await.expect("depth"), self.model.depth(output));
         }
-    }
-
-    /// What should wait for an output.
-    fn depth(&self, output: &str) -> Depth {
-        let mut depth = Depth::default();
-        let Some(known) = self.model.outputs.get(output) else { return depth };
-        for (stream, position) in &known.positions {
-            for ((batch, seq), (frame, octets, stored_ms)) in &self.model.streams[stream].frames {
-                if at(*batch, *seq) > *position {
-                    depth.events += u64::from(frame.events);
-                    depth.bytes += octets;
-                    depth.oldest_ms = Some(depth.oldest_ms.map_or(*stored_ms, |oldest_ms| oldest_ms.min(*stored_ms)));
-                }
-            }
-        }
-        depth
     }
 }
 

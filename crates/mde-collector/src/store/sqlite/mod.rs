@@ -11,9 +11,11 @@ mod entities;
 mod fault;
 mod files;
 mod frame;
+mod jump;
 mod keys;
 mod lease;
 mod many;
+mod outputs;
 mod position;
 mod read;
 mod stream;
@@ -21,8 +23,8 @@ mod stream;
 pub use files::foreign_files;
 
 use super::{
-    Attached, BatchId, Checkpoints, Commit, Depth, Entities, LastSeen, Lease, Leases, Outbox, StartAt, Store,
-    StoreError, StreamState, WallClock,
+    Attached, BatchId, Checkpoints, Commit, Depth, Entities, Jump, LastSeen, Lease, Leases, Outbox, OutputState,
+    Outputs, StartAt, Store, StoreError, StreamState, WallClock,
 };
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
 use async_trait::async_trait;
@@ -182,8 +184,9 @@ impl Outbox for SqliteStore {
     }
 
     async fn attach(&self, output: &str, stream: &StreamKey, start: &StartAt) -> Result<Attached, StoreError> {
+        let now_ms = (self.now)();
         let mut transaction = self.transaction().await?;
-        let result = position::attach(&mut transaction, output, stream, start).await;
+        let result = position::attach(&mut transaction, output, stream, start, now_ms).await;
         self.end(transaction, result).await
     }
 
@@ -194,9 +197,10 @@ impl Outbox for SqliteStore {
         positions: &[(StreamKey, Position)],
         memory: Option<&str>,
     ) -> Result<(), StoreError> {
+        let now_ms = (self.now)();
         let mut transaction = self.transaction().await?;
         let result = match lease::require(&mut transaction, lease).await {
-            Ok(()) => position::advance(&mut transaction, output, positions, memory).await,
+            Ok(()) => position::advance(&mut transaction, output, positions, memory, now_ms).await,
             Err(fault) => Err(fault),
         };
         self.end(transaction, result).await
@@ -217,8 +221,47 @@ impl Outbox for SqliteStore {
         self.named(read::octets(&mut reader).await)
     }
 
-    async fn collect(&self, outputs: &[String]) -> Result<u64, StoreError> {
-        self.named(collect::collect(&self.connections, outputs).await)
+    async fn collect(&self, configured: &[String]) -> Result<u64, StoreError> {
+        if configured.is_empty() {
+            return Ok(0);
+        }
+        self.named(outputs::mark(&self.connections, configured, (self.now)()).await)?;
+        self.named(collect::free(&self.connections).await)
+    }
+}
+
+#[async_trait]
+impl Outputs for SqliteStore {
+    async fn outputs(&self) -> Result<Vec<OutputState>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(outputs::all(&mut reader).await)
+    }
+
+    async fn live_bytes(&self) -> Result<u64, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(outputs::live_octets(&mut reader).await)
+    }
+
+    async fn let_go(&self, max_bytes: u64) -> Result<Vec<OutputState>, StoreError> {
+        self.named(outputs::let_go(&self.connections, (self.now)(), max_bytes).await)
+    }
+
+    async fn drop_output(&self, output: &str) -> Result<Option<OutputState>, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = outputs::drop_one(&mut transaction, output).await;
+        let dropped = self.end(transaction, result).await?;
+        self.named(collect::free(&self.connections).await)?;
+        Ok(dropped)
+    }
+
+    async fn jump(&self, optional: &[String], bytes: u64) -> Result<Vec<Jump>, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = jump::jump(&mut transaction, optional, bytes).await;
+        let jumped = self.end(transaction, result).await?;
+        if !jumped.is_empty() {
+            self.named(collect::free(&self.connections).await)?;
+        }
+        Ok(jumped)
     }
 }
 

@@ -58,6 +58,18 @@ pub(super) enum Call {
     Collect {
         outputs: Vec<usize>,
     },
+    LetGo {
+        max_bytes: u64,
+    },
+    Drop {
+        output: usize,
+    },
+    Jump {
+        outputs: Vec<usize>,
+        bytes: u64,
+    },
+    /// So much that removed outputs may be let go.
+    WaitDays(i64),
     Kill,
     Close,
 }
@@ -103,7 +115,11 @@ pub(super) fn calls() -> impl Strategy<Value = Call> {
             .prop_map(|(lease, output, stream, batch, frame, memory)| Call::Advance {
                 lease, output, stream, batch, frame: if frame == 2 { u32::MAX } else { frame }, memory,
             }),
-        3 => vec(0..OUTPUTS.len(), 0..4).prop_map(|outputs| Call::Collect { outputs }),
+        4 => vec(0..OUTPUTS.len(), 0..4).prop_map(|outputs| Call::Collect { outputs }),
+        1 => (0..300_u64).prop_map(|max_bytes| Call::LetGo { max_bytes }),
+        1 => (0..OUTPUTS.len()).prop_map(|output| Call::Drop { output }),
+        2 => (vec(0..OUTPUTS.len(), 0..3), 0..400_u64).prop_map(|(outputs, bytes)| Call::Jump { outputs, bytes }),
+        1 => (1..5_i64).prop_map(Call::WaitDays),
         1 => Just(Call::Kill),
         1 => Just(Call::Close),
     ]

@@ -43,6 +43,11 @@ pub(super) struct ModelOutput {
     /// Streams that were met before the output.
     pub(super) older: BTreeSet<usize>,
     pub(super) positions: BTreeMap<usize, Position>,
+    pub(super) used_ms: i64,
+    pub(super) removed_ms: Option<i64>,
+    /// Whose place it took since configured outputs were last named.
+    pub(super) heir_of: Option<&'static str>,
+    pub(super) lost_events: u64,
 }
 
 /// All that a store keeps.
