@@ -85,6 +85,8 @@ pub struct OutputEntry {
     pub name: String,
     /// Where it begins when the store meets it for the first time.
     pub from: From,
+    /// Whether pulling pauses rather than let it lose events. Default true.
+    pub required: bool,
     /// What it is.
     pub output: OutputConfig,
 }

@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep};
 pub const DISK_BYTES: u64 = 512 * 1024 * 1024;
 /// A store that fails this long ends the process: a supervisor may know more than we do.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(60);
+/// What an output jumps at least is this part of the outbox.
+const JUMP_PART: u64 = 16;
 /// Time between two looks, and between two tries of a store that failed.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -22,6 +24,8 @@ pub struct Gate {
     store: Arc<dyn Store>,
     /// Bound of the outbox. Unit: octets on disk.
     max_bytes: u64,
+    /// Outputs that need not get everything.
+    optional: Arc<[String]>,
     /// When the store failed first since it last worked.
     failing_since: Arc<Mutex<Option<Instant>>>,
 }
@@ -36,9 +40,9 @@ enum Wait {
 }
 
 impl Gate {
-    /// A gate before that store.
-    pub fn new(store: Arc<dyn Store>, max_bytes: u64) -> Self {
-        Self { store, max_bytes, failing_since: Arc::default() }
+    /// A gate before that store. `optional`: outputs that jump over events rather than let pulling pause.
+    pub fn new(store: Arc<dyn Store>, max_bytes: u64, optional: Vec<String>) -> Self {
+        Self { store, max_bytes, optional: optional.into(), failing_since: Arc::default() }
     }
 
     /// Waits until a request may begin. Looked at before each request only: one that has begun is finished, and with an
@@ -66,8 +70,17 @@ impl Gate {
         if free < DISK_BYTES {
             return Ok(Some(Wait::Disk(free)));
         }
-        let bytes = self.store.bytes().await?;
-        Ok((bytes > 0 && bytes >= self.max_bytes).then_some(Wait::Outbox(bytes)))
+        let over = |bytes: u64| (bytes > 0 && bytes >= self.max_bytes).then_some(bytes);
+        let Some(bytes) = over(self.store.live_bytes().await?) else { return Ok(None) };
+        if self.optional.is_empty() {
+            return Ok(Some(Wait::Outbox(bytes)));
+        }
+        // A little more than is too much, so that the next request does not jump again.
+        let excess = bytes - self.max_bytes + self.max_bytes / JUMP_PART;
+        for jump in self.store.jump(&self.optional, excess).await? {
+            telemetry::ship::jumped(&jump.output, jump.events);
+        }
+        Ok(over(self.store.live_bytes().await?).map(Wait::Outbox))
     }
 
     /// The store has written something.
@@ -99,7 +112,7 @@ mod tests {
     async fn gate() -> Gate {
         let store = sqlite::open_memory(Arc::new(|| 0)).await.expect("an empty store");
         tokio::time::pause();
-        Gate::new(Arc::new(store), 1)
+        Gate::new(Arc::new(store), 1, Vec::new())
     }
 
     async fn after(seconds: u64) {

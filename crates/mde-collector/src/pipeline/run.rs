@@ -16,7 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, interval_at};
+
+/// Time between two looks at outputs that are no longer configured.
+const TIDY_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// What the caller asks of a run.
 #[derive(Debug, Clone)]
@@ -68,7 +71,7 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
     let owner = format!("node-{:016x}", rand::random::<u64>());
-    let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes);
+    let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config));
     let mut streams = Vec::new();
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
         let tenant = Tenant::new(input)?;
@@ -109,6 +112,7 @@ pub async fn run(
         let (orders, newest, name) = (orders.clone(), newest.clone(), entry.name.clone());
         shippers.spawn(async move { (name, shipper.run(orders, newest).await) });
     }
+    removed_outputs(&*store, &names, config.globals.outbox_max_bytes).await?;
     let mut tasks = JoinSet::new();
     for (puller, schedule, _) in streams {
         let (gate, clock, stop, news) = (gate.clone(), Arc::clone(&clock), stop.clone(), news.clone());
@@ -116,8 +120,13 @@ pub async fn run(
     }
     let (mut worked, mut failed, mut denied) = (0, 0, 0);
     let mut undelivered = false;
+    let mut tidy = interval_at(Instant::now() + TIDY_EVERY, TIDY_EVERY);
     while !tasks.is_empty() {
         tokio::select! {
+            _ = tidy.tick() => {
+                // A store that fails is noticed, borne and reported by those who work with it.
+                removed_outputs(&*store, &names, config.globals.outbox_max_bytes).await.ok();
+            }
             Some(ended) = tasks.join_next() => match ended {
                 Ok(Ok(whole)) => (worked, failed) = (worked + 1, failed + u32::from(!whole)),
                 Ok(Err(PipelineError::Store(error))) => return Err(error.into()),
@@ -166,4 +175,22 @@ fn shipped(ended: Result<(String, Result<(), ShipError>), JoinError>) -> Result<
 /// Whether a name was asked for; an empty list asks for all.
 fn asked(names: &[String], name: &str) -> bool {
     names.is_empty() || names.iter().any(|asked| asked == name)
+}
+
+/// Outputs that jump over events rather than let pulling pause.
+fn optional(config: &Config) -> Vec<String> {
+    config.outputs.iter().filter(|entry| !entry.required).map(|entry| entry.name.clone()).collect()
+}
+
+/// Tells of outputs that were once configured, and lets go of those that have waited long enough.
+async fn removed_outputs(store: &dyn Store, configured: &[String], max_bytes: u64) -> Result<(), StoreError> {
+    // The store learns which ones are gone.
+    store.collect(configured).await?;
+    for gone in store.let_go(max_bytes).await? {
+        telemetry::ship::let_go(&gone.name, gone.depth.events);
+    }
+    for output in store.outputs().await?.iter().filter(|output| output.removed_ms.is_some()) {
+        telemetry::ship::removed(&output.name, output.depth.events, output.depth.bytes);
+    }
+    Ok(())
 }
