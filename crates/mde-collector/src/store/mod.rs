@@ -303,6 +303,10 @@ pub trait Leases: Send + Sync {
 /// Everything a store can do. A room is handed only the part that it needs.
 #[async_trait]
 pub trait Store: Outbox + Outputs + Checkpoints + Entities + Leases {
+    /// How much may still be written to where the store lives: the file system of its folder, `u64::MAX` where that does not
+    /// limit it. A reserve that the store holds back for its outputs is not among it. Unit: octets.
+    async fn free_bytes(&self) -> Result<u64, StoreError>;
+
     /// Writes everything down and closes the files; the next start knows that the end was clean.
     async fn close(&self) -> Result<(), StoreError>;
 }
@@ -379,7 +383,7 @@ pub enum StoreError {
         /// Which rule.
         what: String,
     },
-    /// The disk is full or cannot be written.
+    /// The disk is full or cannot be written. Calls that outputs need have been tried again by then, with a reserve given up.
     #[error("write to the state folder: {0}")]
     Disk(String),
     /// Anything else the database says.

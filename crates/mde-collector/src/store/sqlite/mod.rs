@@ -32,7 +32,7 @@ use connection::{Connections, Held, Transaction};
 use fault::Fault;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The store in a folder, or in memory for `persistence: memory`. Dropping it without `close` is what a kill does.
@@ -40,8 +40,10 @@ pub struct SqliteStore {
     connections: Connections,
     /// The database's name, for errors.
     path: PathBuf,
+    /// The folder that it is in; `None` in memory.
+    directory: Option<PathBuf>,
     now: WallClock,
-    /// `None` in memory and once closed.
+    /// The right to that folder. `None` where there is none: in memory, once closed, for a mere look.
     folder: Mutex<Option<files::Folder>>,
 }
 
@@ -55,7 +57,9 @@ pub async fn open(directory: &Path, now: WallClock) -> Result<SqliteStore, Store
     let path = files::database_of(directory);
     let writer = prepare(&folder, &path).await.map_err(|fault| fault.at(&path))?;
     let connections = Connections::beside(&path, writer).await.map_err(|fault| fault.at(&path))?;
-    SqliteStore { connections, path, now, folder: Mutex::new(Some(folder)) }.started().await
+    folder.keep_reserve();
+    let (directory, folder) = (Some(directory.to_owned()), Mutex::new(Some(folder)));
+    SqliteStore { connections, path, directory, now, folder }.started().await
 }
 
 /// Looks into the store of a folder, also while another process works on it: takes no lock, makes no file, and every
@@ -69,7 +73,7 @@ pub async fn look(directory: &Path, now: WallClock) -> Result<SqliteStore, Store
         Ok(connection)
     };
     let connections = Connections::alone(look.await.map_err(|fault: Fault| fault.at(&path))?);
-    Ok(SqliteStore { connections, path, now, folder: Mutex::new(None) })
+    Ok(SqliteStore { connections, path, directory: Some(directory.to_owned()), now, folder: Mutex::new(None) })
 }
 
 /// Opens an empty store that lives as long as the value.
@@ -81,7 +85,7 @@ pub async fn open_memory(now: WallClock) -> Result<SqliteStore, StoreError> {
         Ok(connection)
     };
     let connections = Connections::alone(fill.await.map_err(|fault: Fault| fault.at(&path))?);
-    SqliteStore { connections, path, now, folder: Mutex::new(None) }.started().await
+    SqliteStore { connections, path, directory: None, now, folder: Mutex::new(None) }.started().await
 }
 
 /// The writing connection to a file that was looked at as closely as its last end demands.
@@ -134,6 +138,52 @@ impl SqliteStore {
         self.named(transaction.end(result).await)
     }
 
+    /// The right to the folder, where there is one.
+    fn folder(&self) -> MutexGuard<'_, Option<files::Folder>> {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether trying once more makes sense: the disk was full, and the reserve has been given up for this. Only for calls
+    /// that outputs need; what is pulled would eat it at once, and is refused until it is there again.
+    fn made_room<T>(&self, result: &Result<T, StoreError>) -> bool {
+        matches!(result, Err(StoreError::Disk(_))) && self.folder().as_ref().is_some_and(files::Folder::give_up_reserve)
+    }
+
+    /// One attempt at `advance`.
+    async fn try_advance(
+        &self,
+        lease: &Lease,
+        output: &str,
+        positions: &[(StreamKey, Position)],
+        memory: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let now_ms = (self.now)();
+        let mut transaction = self.transaction().await?;
+        let result = match lease::require(&mut transaction, lease).await {
+            Ok(()) => position::advance(&mut transaction, output, positions, memory, now_ms).await,
+            Err(fault) => Err(fault),
+        };
+        self.end(transaction, result).await
+    }
+
+    /// One attempt at `collect`.
+    async fn try_collect(&self, configured: &[String]) -> Result<u64, StoreError> {
+        if configured.is_empty() {
+            return Ok(0);
+        }
+        self.named(outputs::mark(&self.connections, configured, (self.now)()).await)?;
+        self.named(collect::free(&self.connections).await)
+    }
+
+    /// One attempt at `acquire`.
+    async fn try_acquire(&self, name: &str, owner: &str, term: Duration) -> Result<Option<Lease>, StoreError> {
+        let now_ms = (self.now)();
+        let until_ms = now_ms.saturating_add(i64::try_from(term.as_millis()).unwrap_or(i64::MAX));
+        let mut transaction = self.transaction().await?;
+        let result = lease::acquire(&mut transaction, name, owner, now_ms, until_ms).await;
+        self.end(transaction, result).await
+    }
+
     /// Gives a fault the name of the file.
     fn named<T>(&self, result: Result<T, Fault>) -> Result<T, StoreError> {
         result.map_err(|fault| fault.at(&self.path))
@@ -156,6 +206,10 @@ impl Outbox for SqliteStore {
     }
 
     async fn append(&self, batch: BatchId, frame: &Frame) -> Result<(), StoreError> {
+        if self.folder().as_ref().is_some_and(|folder| !folder.keep_reserve()) {
+            // What is left is for outputs: once they have caught up, there is room again.
+            return Err(StoreError::Disk("the reserve has been given up, the disk is full".to_owned()));
+        }
         let packed = frame::pack(frame);
         let mut transaction = self.transaction().await?;
         let result = batch::append(&mut transaction, batch, packed).await;
@@ -197,13 +251,8 @@ impl Outbox for SqliteStore {
         positions: &[(StreamKey, Position)],
         memory: Option<&str>,
     ) -> Result<(), StoreError> {
-        let now_ms = (self.now)();
-        let mut transaction = self.transaction().await?;
-        let result = match lease::require(&mut transaction, lease).await {
-            Ok(()) => position::advance(&mut transaction, output, positions, memory, now_ms).await,
-            Err(fault) => Err(fault),
-        };
-        self.end(transaction, result).await
+        let first = self.try_advance(lease, output, positions, memory).await;
+        if self.made_room(&first) { self.try_advance(lease, output, positions, memory).await } else { first }
     }
 
     async fn output_memory(&self, output: &str) -> Result<Option<String>, StoreError> {
@@ -222,11 +271,14 @@ impl Outbox for SqliteStore {
     }
 
     async fn collect(&self, configured: &[String]) -> Result<u64, StoreError> {
-        if configured.is_empty() {
-            return Ok(0);
+        let first = self.try_collect(configured).await;
+        if self.made_room(&first) {
+            return self.try_collect(configured).await;
         }
-        self.named(outputs::mark(&self.connections, configured, (self.now)()).await)?;
-        self.named(collect::free(&self.connections).await)
+        if let Some(folder) = &*self.folder() {
+            folder.keep_reserve();
+        }
+        first
     }
 }
 
@@ -320,11 +372,8 @@ impl Entities for SqliteStore {
 #[async_trait]
 impl Leases for SqliteStore {
     async fn acquire(&self, name: &str, owner: &str, term: Duration) -> Result<Option<Lease>, StoreError> {
-        let now_ms = (self.now)();
-        let until_ms = now_ms.saturating_add(i64::try_from(term.as_millis()).unwrap_or(i64::MAX));
-        let mut transaction = self.transaction().await?;
-        let result = lease::acquire(&mut transaction, name, owner, now_ms, until_ms).await;
-        self.end(transaction, result).await
+        let first = self.try_acquire(name, owner, term).await;
+        if self.made_room(&first) { self.try_acquire(name, owner, term).await } else { first }
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -336,10 +385,14 @@ impl Leases for SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    async fn free_bytes(&self) -> Result<u64, StoreError> {
+        self.directory.as_deref().map_or(Ok(u64::MAX), files::free_octets)
+    }
+
     async fn close(&self) -> Result<(), StoreError> {
         self.named(self.connections.close().await)?;
         // The lock goes last: whoever takes it finds the files at rest.
-        self.folder.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        self.folder().take();
         Ok(())
     }
 }
