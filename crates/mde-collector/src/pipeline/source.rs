@@ -27,6 +27,8 @@ pub struct Source {
     pub pull: &'static Pull,
     /// Devo tag.
     pub tag: String,
+    /// Time between two pulls.
+    pub period: Duration,
     /// Adds `@devo_environment` to every event.
     pub environment: Option<String>,
 }
@@ -42,8 +44,9 @@ impl Source {
                 query: query.map(|query| query.name.clone()),
             },
             service: service.clone(),
-            pull: service.pull,
+            pull: query.map_or(service.pull, |query| query.pull),
             tag: query.map_or(&service.tag, |query| &query.tag).clone(),
+            period: query.map_or(service.period, |query| query.period),
             query: query.cloned(),
             environment: input.environment.clone(),
         };
@@ -59,7 +62,7 @@ impl Source {
     /// A memory that something else has written.
     pub fn machine(&self, state: &StreamState) -> Result<Box<dyn Machine>, PipelineError> {
         let page_cap = self.service.def.endpoint.page_cap as u64;
-        let period_ms = ms(self.service.period);
+        let period_ms = ms(self.period);
         let historical_ms = self.service.historical_ms;
         Ok(match *self.pull {
             Pull::Window { time, splits } => {
