@@ -10,4 +10,5 @@ mod kills;
 mod pulls;
 mod quota;
 mod signals;
+mod simulate;
 mod state;
