@@ -11,4 +11,5 @@ mod pulls;
 mod quota;
 mod signals;
 mod snapshots;
+mod simulate;
 mod state;
