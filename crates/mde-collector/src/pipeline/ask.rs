@@ -1,9 +1,9 @@
 //! A machine's words as a request of the client.
 
-use crate::config::ServiceConfig;
+use super::source::Source;
 use crate::pull::{Ask, Condition};
-use crate::service::Pull;
 use mde_client::budget::Priority;
+use mde_client::limits::Family;
 use mde_client::query::{Filter, Literal, Op, Query, segment};
 use mde_client::{Error, Get};
 
@@ -11,8 +11,8 @@ use mde_client::{Error, Get};
 const ID: &str = "id";
 
 /// A request for rows of the service's list.
-pub fn list(service: &ServiceConfig, ask: &Ask) -> Result<Get, Error> {
-    let endpoint = &service.def.endpoint;
+pub fn list(source: &Source, ask: &Ask) -> Result<Get, Error> {
+    let endpoint = &source.service.def.endpoint;
     let mut filters = Vec::new();
     for condition in &ask.conditions {
         match condition {
@@ -30,7 +30,7 @@ pub fn list(service: &ServiceConfig, ask: &Ask) -> Result<Get, Error> {
             }
         }
     }
-    if let Some(own) = &service.filter {
+    if let Some(own) = &source.service.filter {
         filters.push(Filter::bracketed(own)?);
     }
     let mut query = Query::new();
@@ -46,23 +46,23 @@ pub fn list(service: &ServiceConfig, ask: &Ask) -> Result<Get, Error> {
     if let Some(skip) = ask.skip {
         query = query.skip(usize::try_from(skip).unwrap_or(usize::MAX));
     }
-    Ok(Get::new(endpoint.path, endpoint.family, priority(service, ask.newest)).query(query))
+    Ok(Get::new(endpoint.path, endpoint.family, priority(source, ask.newest)).query(query))
 }
 
 /// A request for one entity of the list, with all that the list's `$expand` would bring.
-pub fn one(service: &ServiceConfig, id: &str) -> Get {
-    let endpoint = &service.def.endpoint;
+pub fn one(source: &Source, id: &str) -> Get {
+    let endpoint = &source.service.def.endpoint;
     let query = endpoint.expand.map_or_else(Query::new, |expand| Query::new().expand(expand));
     let path = format!("{}/{}", endpoint.path, segment(id));
-    Get::new(path, endpoint.family, priority(service, false)).query(query)
+    Get::new(path, endpoint.family, priority(source, false)).query(query)
 }
 
 /// Who comes first when the quota is short.
-fn priority(service: &ServiceConfig, newest: bool) -> Priority {
-    match (&service.def.pull[0], newest) {
-        (Pull::Window { .. }, true) => Priority::NewestAlerts,
-        (Pull::Window { .. }, false) => Priority::Alerts,
-        (Pull::Slices, _) => Priority::Hunting,
-        (Pull::Snapshot { .. } | Pull::Open { .. }, _) => Priority::Lists,
+fn priority(source: &Source, newest: bool) -> Priority {
+    match (source.service.def.endpoint.family, newest) {
+        (Family::Alerts, true) => Priority::NewestAlerts,
+        (Family::Alerts, false) => Priority::Alerts,
+        (Family::Hunting, _) => Priority::Hunting,
+        _ => Priority::Lists,
     }
 }

@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep};
 pub const DISK_BYTES: u64 = 512 * 1024 * 1024;
 /// A store that fails this long ends the process: a supervisor may know more than we do.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(60);
+/// What an output jumps at least is this part of the outbox.
+const JUMP_PART: u64 = 16;
 /// Time between two looks, and between two tries of a store that failed.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -22,6 +24,8 @@ pub struct Gate {
     store: Arc<dyn Store>,
     /// Bound of the outbox. Unit: octets on disk.
     max_bytes: u64,
+    /// Outputs that need not get everything.
+    optional: Arc<[String]>,
     /// When the store failed first since it last worked.
     failing_since: Arc<Mutex<Option<Instant>>>,
 }
@@ -36,9 +40,9 @@ enum Wait {
 }
 
 impl Gate {
-    /// A gate before that store.
-    pub fn new(store: Arc<dyn Store>, max_bytes: u64) -> Self {
-        Self { store, max_bytes, failing_since: Arc::default() }
+    /// A gate before that store. `optional`: outputs that jump over events rather than let pulling pause.
+    pub fn new(store: Arc<dyn Store>, max_bytes: u64, optional: Vec<String>) -> Self {
+        Self { store, max_bytes, optional: optional.into(), failing_since: Arc::default() }
     }
 
     /// Waits until a request may begin. Looked at before each request only: one that has begun is finished, and with an
@@ -66,8 +70,17 @@ impl Gate {
         if free < DISK_BYTES {
             return Ok(Some(Wait::Disk(free)));
         }
-        let bytes = self.store.bytes().await?;
-        Ok((bytes > 0 && bytes >= self.max_bytes).then_some(Wait::Outbox(bytes)))
+        let over = |bytes: u64| (bytes > 0 && bytes >= self.max_bytes).then_some(bytes);
+        let Some(bytes) = over(self.store.live_bytes().await?) else { return Ok(None) };
+        if self.optional.is_empty() {
+            return Ok(Some(Wait::Outbox(bytes)));
+        }
+        // A little more than is too much, so that the next request does not jump again.
+        let excess = bytes - self.max_bytes + self.max_bytes / JUMP_PART;
+        for jump in self.store.jump(&self.optional, excess).await? {
+            telemetry::ship::jumped(&jump.output, jump.events);
+        }
+        Ok(over(self.store.live_bytes().await?).map(Wait::Outbox))
     }
 
     /// The store has written something.
@@ -87,5 +100,54 @@ impl Gate {
         }
         telemetry::run::store_failed(error, failing, STORE_PATIENCE);
         Some(LOOK_EVERY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite;
+
+    /// Time stands still only behind the store's back: its thread would be outrun.
+    async fn gate() -> Gate {
+        let store = sqlite::open_memory(Arc::new(|| 0)).await.expect("an empty store");
+        tokio::time::pause();
+        Gate::new(Arc::new(store), 1, Vec::new())
+    }
+
+    async fn after(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    fn full() -> StoreError {
+        StoreError::Disk("no space".to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_store_is_given_up_after_a_minute_of_failing_and_not_before() {
+        let gate = gate().await;
+        assert_eq!(gate.store_failed(&full()), Some(LOOK_EVERY));
+        after(59).await;
+        assert_eq!(gate.store_failed(&full()), Some(LOOK_EVERY));
+        after(1).await;
+        assert_eq!(gate.store_failed(&full()), None);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_worked_in_between_has_a_minute_again() {
+        let gate = gate().await;
+        gate.store_failed(&full());
+        after(59).await;
+        gate.store_works();
+        after(30).await;
+        assert_eq!(gate.store_failed(&full()), Some(LOOK_EVERY));
+        after(59).await;
+        assert_eq!(gate.store_failed(&full()), Some(LOOK_EVERY));
+    }
+
+    #[tokio::test]
+    async fn damage_does_not_pass() {
+        let damaged = StoreError::Damaged { path: String::new(), what: String::new() };
+        assert_eq!(gate().await.store_failed(&damaged), None);
     }
 }

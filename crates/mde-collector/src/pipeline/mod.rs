@@ -14,3 +14,4 @@ pub mod run;
 mod schedule;
 mod setup;
 pub mod ship;
+mod source;

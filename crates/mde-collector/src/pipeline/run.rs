@@ -7,6 +7,7 @@ use super::retry::PipelineError;
 use super::schedule::{self, Schedule};
 use super::setup::Tenant;
 use super::ship::{Order, ShipError, Shipper};
+use super::source::Source;
 use crate::config::{Config, From, OutputConfig};
 use crate::output;
 use crate::store::{StartAt, Store, StoreError};
@@ -15,7 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, interval_at};
+
+/// Time between two looks at outputs that are no longer configured.
+const TIDY_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// What the caller asks of a run.
 #[derive(Debug, Clone)]
@@ -67,15 +71,17 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
     let owner = format!("node-{:016x}", rand::random::<u64>());
-    let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes);
+    let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config));
     let mut streams = Vec::new();
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
         let tenant = Tenant::new(input)?;
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
-            let (client, clock) = (tenant.client(service), Arc::clone(&clock));
-            let (seam, owner) = ((Arc::clone(&store), gate.clone()), owner.clone());
-            let puller = Puller::new(seam, client, clock, owner, input, service);
-            streams.push((puller, Schedule::of(service, options.once), &input.outputs));
+            for source in Source::of(input, service) {
+                let (client, clock) = (tenant.client(service), Arc::clone(&clock));
+                let (seam, owner) = ((Arc::clone(&store), gate.clone()), owner.clone());
+                let schedule = Schedule::of(&source, options.once);
+                streams.push((Puller::new(seam, client, clock, owner, source), schedule, &input.outputs));
+            }
         }
     }
     let (order, orders) = watch::channel(Order::Run);
@@ -106,6 +112,7 @@ pub async fn run(
         let (orders, newest, name) = (orders.clone(), newest.clone(), entry.name.clone());
         shippers.spawn(async move { (name, shipper.run(orders, newest).await) });
     }
+    removed_outputs(&*store, &names, config.globals.outbox_max_bytes).await?;
     let mut tasks = JoinSet::new();
     for (puller, schedule, _) in streams {
         let (gate, clock, stop, news) = (gate.clone(), Arc::clone(&clock), stop.clone(), news.clone());
@@ -113,8 +120,13 @@ pub async fn run(
     }
     let (mut worked, mut failed, mut denied) = (0, 0, 0);
     let mut undelivered = false;
+    let mut tidy = interval_at(Instant::now() + TIDY_EVERY, TIDY_EVERY);
     while !tasks.is_empty() {
         tokio::select! {
+            _ = tidy.tick() => {
+                // A store that fails is noticed, borne and reported by those who work with it.
+                removed_outputs(&*store, &names, config.globals.outbox_max_bytes).await.ok();
+            }
             Some(ended) = tasks.join_next() => match ended {
                 Ok(Ok(whole)) => (worked, failed) = (worked + 1, failed + u32::from(!whole)),
                 Ok(Err(PipelineError::Store(error))) => return Err(error.into()),
@@ -163,4 +175,22 @@ fn shipped(ended: Result<(String, Result<(), ShipError>), JoinError>) -> Result<
 /// Whether a name was asked for; an empty list asks for all.
 fn asked(names: &[String], name: &str) -> bool {
     names.is_empty() || names.iter().any(|asked| asked == name)
+}
+
+/// Outputs that jump over events rather than let pulling pause.
+fn optional(config: &Config) -> Vec<String> {
+    config.outputs.iter().filter(|entry| !entry.required).map(|entry| entry.name.clone()).collect()
+}
+
+/// Tells of outputs that were once configured, and lets go of those that have waited long enough.
+async fn removed_outputs(store: &dyn Store, configured: &[String], max_bytes: u64) -> Result<(), StoreError> {
+    // The store learns which ones are gone.
+    store.collect(configured).await?;
+    for gone in store.let_go(max_bytes).await? {
+        telemetry::ship::let_go(&gone.name, gone.depth.events);
+    }
+    for output in store.outputs().await?.iter().filter(|output| output.removed_ms.is_some()) {
+        telemetry::ship::removed(&output.name, output.depth.events, output.depth.bytes);
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::drive::Puller;
 use super::gate::Gate;
 use super::retry::{PipelineError, pause};
-use crate::config::ServiceConfig;
+use super::source::Source;
 use crate::record::ErrorClass;
 use crate::telemetry::pull as events;
 use std::time::Duration;
@@ -24,8 +24,8 @@ pub struct Schedule {
 
 impl Schedule {
     /// As the service's section says.
-    pub const fn of(service: &ServiceConfig, once: bool) -> Self {
-        Self { period: service.period, slots: service.time_slots, once }
+    pub const fn of(source: &Source, once: bool) -> Self {
+        Self { period: source.service.period, slots: source.service.time_slots, once }
     }
 
     /// How long to wait after a pull that took `elapsed` and ended at `now_ms`.
@@ -51,6 +51,10 @@ pub async fn stream(
     news: &watch::Sender<u64>,
 ) -> Result<bool, PipelineError> {
     let mut failures = 0;
+    if !schedule.once {
+        let due = puller.due_in().await?.min(schedule.period);
+        tokio::select! { _ = stop.changed() => return Ok(true), () = sleep(due) => {} }
+    }
     loop {
         let started = Instant::now();
         let pulled = tokio::select! {

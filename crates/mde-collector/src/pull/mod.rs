@@ -4,10 +4,21 @@
 //! (`pipeline::drive`) does a machine's I/O.
 
 pub mod clock;
+mod digest;
 pub mod horizon;
+#[cfg(test)]
+mod model;
+pub mod poison;
+pub mod snapshot;
+pub mod walk;
 pub mod window;
 
 use crate::record::VersionKey;
+
+/// Empty pages whose links are followed in a row.
+const EMPTY_PAGES: u32 = 3;
+/// An answer of a multiple of so many rows may have been cut there without a link. Source: field reports.
+const ROUND_ROWS: u64 = 100;
 
 /// One way to read a source, as a pure machine.
 ///
@@ -25,6 +36,11 @@ pub trait Machine: Send {
         false
     }
 
+    /// When the next pull is due, where a restart must not bring it forward. Unit: milliseconds since 1970, UTC.
+    fn due_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// Begins a pull. What it returns is committed first. A pull that was under way is forgotten.
     fn begin(&mut self, now: Now) -> Outcome;
 
@@ -40,6 +56,11 @@ pub trait Machine: Send {
     /// # Errors
     /// A row that the question excludes: the answer is not to be stored.
     fn row(&mut self, row: Row<'_>) -> Result<(), PullError>;
+
+    /// The snapshot under way, for the store; `None` where the way is no snapshot.
+    fn snapshot(&self) -> Option<Numbered> {
+        None
+    }
 
     /// What the store knew about rows of the answer under way. Only snapshots want to know.
     fn sighted(&mut self, _sightings: &Sightings) {}
@@ -154,6 +175,15 @@ pub struct Row<'a> {
     pub open: bool,
 }
 
+/// A snapshot as the store tells it from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its number; it only grows.
+    pub number: u64,
+    /// Number of the newest complete one before it: an entity last seen in that one or later is a known one.
+    pub known_since: Option<u64>,
+}
+
 /// What the store knew about some rows of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sightings {
@@ -223,6 +253,8 @@ pub struct Outcome {
 /// How a snapshot ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotEnd {
+    /// Which one; not always the one under way. Unit: milliseconds since 1970, UTC.
+    pub pulled_ms: i64,
     /// Entities in it.
     pub count: u64,
     /// Whether all of them are.
@@ -269,6 +301,12 @@ pub enum PullError {
     NoTime {
         /// The filtered field.
         field: &'static str,
+    },
+    /// The same page again where the next one was asked for.
+    #[error("read a list: the page behind row {passed} came twice")]
+    Repeated {
+        /// Rows passed before it.
+        passed: u64,
     },
     /// Rows that share one millisecond and changed during every pass.
     #[error("read the millisecond {at_ms}: {passes} passes over its pages all gave different rows")]

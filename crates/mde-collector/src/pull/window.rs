@@ -6,7 +6,11 @@
 //!
 //! It never asks for what lies before the horizon, and never moves the checkpoint over a window that it has not read whole.
 
-use super::{Answer, Ask, Condition, Failure, Machine, More, Now, Outcome, PullError, Row, Step, horizon};
+use super::digest::Digest;
+use super::horizon;
+use super::{
+    Answer, Ask, Condition, EMPTY_PAGES, Failure, Machine, More, Now, Outcome, PullError, ROUND_ROWS, Row, Step,
+};
 use crate::record::VersionKey;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -17,8 +21,6 @@ const TICKS: i64 = 10_000;
 const FIRST_SPAN_MS: i64 = 7 * 24 * 3_600_000;
 /// Aimed at when the next width is chosen: this part of a page. Unit: percent.
 const FILL_PERCENT: i128 = 70;
-/// Empty pages with a link that are followed in a row.
-const EMPTY_PAGES: u32 = 3;
 /// Rows of a full answer that lie this close together are a burst: the window is cut beside it. Unit: milliseconds.
 const BURST_MS: i64 = 1_000;
 /// Passes over a millisecond that no field splits any further.
@@ -105,29 +107,6 @@ struct Seen {
     oldest_ms: Option<i64>,
     newest_ms: Option<i64>,
     digest: Digest,
-}
-
-/// The keys of a pass, whatever their order: count, sum and parity.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Digest {
-    count: u64,
-    sum: u128,
-    parity: u128,
-}
-
-impl Digest {
-    fn add(&mut self, key: VersionKey) {
-        let number = u128::from_le_bytes(key.0);
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(number);
-        self.parity ^= number;
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.count += other.count;
-        self.sum = self.sum.wrapping_add(other.sum);
-        self.parity ^= other.parity;
-    }
 }
 
 /// What is asked for: a window, or a part of a full millisecond.
@@ -323,7 +302,7 @@ impl Machine for Windows {
                 }
                 Next::Misfit(target, rest)
             }
-            Task::Read { target, rest } if seen.rows.is_multiple_of(100) => {
+            Task::Read { target, rest } if seen.rows.is_multiple_of(ROUND_ROWS) => {
                 Next::Task(Task::Probe { target, rest, rows: seen.rows, last: seen.last })
             }
             Task::Read { target, rest } => Next::Fits(target, rest, seen.rows),

@@ -1,5 +1,6 @@
 //! The machine against a small server of its own kind: any set of times, ties, page limits.
 
+use super::super::model::{Paging, key};
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,15 +46,6 @@ struct Record {
     status: usize,
 }
 
-/// How a server pages without `$top`.
-#[derive(Debug, Clone, Copy)]
-enum Paging {
-    /// A link to more.
-    Link(u64),
-    /// No link: the rest is hidden.
-    Hidden(u64),
-}
-
 #[derive(Debug, Clone)]
 struct Server {
     records: BTreeMap<u64, Record>,
@@ -87,22 +79,8 @@ impl Server {
         if self.newest_first {
             rows.sort_by_key(|row| std::cmp::Reverse(row.time));
         }
-        let all = rows.len() as u64;
-        let skip = ask.skip.unwrap_or(0);
-        let (page, link) = match (ask.top, self.paging) {
-            (Some(top), _) => (top, false),
-            (None, Paging::Link(page)) => (page, all > skip + page),
-            (None, Paging::Hidden(page)) => (page, false),
-        };
-        let rows = rows.into_iter().skip(skip as usize).take(page as usize).collect();
-        (rows, if link { More::Link } else { More::Nothing })
+        self.paging.page(rows, ask.top, ask.skip.unwrap_or(0))
     }
-}
-
-fn key(number: u64) -> VersionKey {
-    let mut bytes = [7; 16];
-    bytes[..8].copy_from_slice(&number.to_le_bytes());
-    VersionKey(bytes)
 }
 
 /// Runs one pull; returns the number of asks. Every row of a whole answer is stored, each key once.
