@@ -9,6 +9,7 @@ pub(super) mod entities;
 pub(super) mod gone;
 pub(super) mod keys;
 pub(super) mod leases;
+pub(super) mod letters;
 pub(super) mod model;
 pub(super) mod outbox;
 pub(super) mod outputs;
@@ -123,6 +124,14 @@ macro_rules! every_store {
             outputs: an_optional_output_jumps_over_what_nobody_else_needs,
             outputs: a_jump_takes_the_oldest_first_and_no_more_than_it_must,
             outputs: a_jump_frees_nothing_that_another_output_needs,
+            letters: what_an_output_refuses_is_kept_with_the_positions_or_not_at_all,
+            letters: a_letter_is_kept_once_and_outlives_its_frame,
+            letters: letters_are_listed_oldest_first_within_a_bound,
+            letters: letters_beyond_the_bound_count_as_lost,
+            letters: a_replay_gives_each_letter_to_its_output_once,
+            letters: a_replayed_event_can_be_refused_again,
+            letters: a_dropped_output_takes_its_letters_with_it,
+            letters: a_renamed_output_keeps_its_letters,
             cancel: a_cancelled_commit_is_whole_or_absent,
             cancel: a_cancelled_append_can_be_thrown_away,
             model: any_sequence_of_calls_behaves_as_the_model_says,

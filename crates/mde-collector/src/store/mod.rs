@@ -18,6 +18,7 @@ pub mod sqlite;
 
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
 use async_trait::async_trait;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,8 +167,10 @@ pub struct OutputState {
     pub used_ms: Option<i64>,
     /// When it was first found missing in the configuration. Unit: milliseconds since 1970, UTC. `None` while it is there.
     pub removed_ms: Option<i64>,
-    /// Events that it was spared and will never get.
+    /// Events that it will never get: it has jumped over them, or its dead letters were too many.
     pub lost_events: u64,
+    /// Events that it has refused for good, and that are still kept.
+    pub dead_letters: u64,
 }
 
 /// How many events an output has jumped over.
@@ -177,6 +180,67 @@ pub struct Jump {
     pub output: String,
     /// Events lost to it by this jump.
     pub events: u64,
+}
+
+/// Bound on the dead letters of one output: beyond it the oldest are let go and count as lost. Unit: octets of records.
+pub const MAX_DEAD_LETTER_BYTES: u64 = 64 << 20;
+
+/// An event that an output refuses for good. The store has the event itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stream.
+    pub stream: StreamKey,
+    /// The frame that it is in.
+    pub position: Position,
+    /// Its line in that frame, from 0.
+    pub line: u32,
+    /// Why, in words for an operator; nothing of the record.
+    pub reason: String,
+}
+
+/// A refused event, kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Grows from one letter to the next.
+    pub id: u64,
+    /// The stream that it came from.
+    pub stream: StreamKey,
+    /// The frame that it was in.
+    pub position: Position,
+    /// Its line in that frame, from 0.
+    pub line: u32,
+    /// Why it was refused.
+    pub reason: String,
+    /// When. Unit: milliseconds since 1970, UTC.
+    pub refused_ms: i64,
+    /// What its batch had in common.
+    pub head: BatchHead,
+    /// The event, without the end of its line.
+    pub record: Vec<u8>,
+}
+
+impl fmt::Debug for DeadLetter {
+    /// Without the record.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, stream, position, line, reason, refused_ms, head, record } = self;
+        f.debug_struct("DeadLetter")
+            .field("id", id)
+            .field("stream", stream)
+            .field("position", position)
+            .field("line", line)
+            .field("reason", reason)
+            .field("refused_ms", refused_ms)
+            .field("head", head)
+            .field("octets", &record.len())
+            .finish()
+    }
+}
+
+/// The stream in which an output gets its dead letters again. It belongs to no tenant, no other output takes it, and
+/// [`Checkpoints::streams`] does not name it: whoever ships for the output attaches it like any other.
+#[must_use]
+pub fn replay_stream(output: &str) -> StreamKey {
+    StreamKey { tenant: String::new(), service: "dead_letters".to_owned(), query: Some(output.to_owned()) }
 }
 
 /// Frames on their way from the pull half to the ship half.
@@ -257,13 +321,37 @@ pub trait Outputs: Send + Sync {
     async fn jump(&self, optional: &[String], bytes: u64) -> Result<Vec<Jump>, StoreError>;
 }
 
+/// Events that outputs refuse for good.
+#[async_trait]
+pub trait DeadLetters: Send + Sync {
+    /// As [`Outbox::advance`], for positions that pass refused events: these become dead letters of the output in the same
+    /// transaction. One in a frame that the output has passed before was dealt with then; one in a frame that is not passed
+    /// now is a mistake of the caller, and nothing changes. Returns how many of the oldest letters had to go for the bound.
+    async fn bury(
+        &self,
+        lease: &Lease,
+        output: &str,
+        positions: &[(StreamKey, Position)],
+        memory: Option<&str>,
+        refused: &[Refusal],
+    ) -> Result<u64, StoreError>;
+
+    /// Letters of an output behind the one with that id, oldest first: at least one if there is any, then as many as fit
+    /// into `max_bytes` of records. 0 is before all.
+    async fn dead_letters(&self, output: &str, after: u64, max_bytes: usize) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// Has all present letters of an output sent again: they become batches of its [`replay_stream`], each in the
+    /// transaction that removes its letters, so that every letter is either kept or on its way, once. Returns how many.
+    async fn replay(&self, output: &str) -> Result<u64, StoreError>;
+}
+
 /// Checkpoints and version keys.
 #[async_trait]
 pub trait Checkpoints: Send + Sync {
     /// The stream's state; the stream is made on first use, in epoch 1.
     async fn stream(&self, stream: &StreamKey) -> Result<StreamState, StoreError>;
 
-    /// All streams that the store has ever met.
+    /// All streams that the store has ever met, but for those that it made itself ([`replay_stream`]).
     async fn streams(&self) -> Result<Vec<(StreamKey, StreamState)>, StoreError>;
 
     /// Which of these versions the stream has already stored in its present epoch; same order as `keys`. The more keys in
@@ -302,7 +390,7 @@ pub trait Leases: Send + Sync {
 
 /// Everything a store can do. A room is handed only the part that it needs.
 #[async_trait]
-pub trait Store: Outbox + Outputs + Checkpoints + Entities + Leases {
+pub trait Store: Outbox + Outputs + DeadLetters + Checkpoints + Entities + Leases {
     /// How much may still be written to where the store lives: the file system of its folder, `u64::MAX` where that does not
     /// limit it. A reserve that the store holds back for its outputs is not among it. Unit: octets.
     async fn free_bytes(&self) -> Result<u64, StoreError>;

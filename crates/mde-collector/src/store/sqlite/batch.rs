@@ -16,6 +16,16 @@ pub(super) async fn begin(
 ) -> Result<BatchId, Fault> {
     lease::require(connection, lease).await?;
     let row = stream::meet(connection, stream).await?;
+    insert(connection, &row, lease, head).await
+}
+
+/// An empty batch of a stream.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    row: &stream::Row,
+    lease: &Lease,
+    head: &BatchHead,
+) -> Result<BatchId, Fault> {
     let id = sqlx::query_scalar(
         "INSERT INTO batch (stream, epoch, lease, fence, input, service, tag, pulled_ms, frames, events, raw_octets, octets)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0) RETURNING id",
@@ -135,9 +145,19 @@ async fn show(
         let what = format!("the batch holds {stored:?} frames, events and octets, its writer counted {counted:?}");
         return Err(Fault::broken(stream, what));
     }
+    give_number(connection, row, count.id, now_ms).await
+}
+
+/// Makes a batch visible under the next number of its stream.
+pub(super) async fn give_number(
+    connection: &mut SqliteConnection,
+    row: &stream::Row,
+    batch: BatchId,
+    now_ms: i64,
+) -> Result<u64, Fault> {
     let number = unsigned(row.last_batch) + 1;
     sqlx::query("UPDATE batch SET number = $2, stored_ms = $3 WHERE id = $1")
-        .bind(count.id.0)
+        .bind(batch.0)
         .bind(signed(number))
         .bind(now_ms)
         .execute(&mut *connection)

@@ -14,6 +14,7 @@ mod frame;
 mod jump;
 mod keys;
 mod lease;
+mod letters;
 mod many;
 mod outputs;
 mod position;
@@ -23,8 +24,8 @@ mod stream;
 pub use files::foreign_files;
 
 use super::{
-    Attached, BatchId, Checkpoints, Commit, Depth, Entities, Jump, LastSeen, Lease, Leases, Outbox, OutputState,
-    Outputs, StartAt, Store, StoreError, StreamState, WallClock,
+    Attached, BatchId, Checkpoints, Commit, DeadLetter, DeadLetters, Depth, Entities, Jump, LastSeen, Lease, Leases,
+    Outbox, OutputState, Outputs, Refusal, StartAt, Store, StoreError, StreamState, WallClock,
 };
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
 use async_trait::async_trait;
@@ -149,20 +150,17 @@ impl SqliteStore {
         matches!(result, Err(StoreError::Disk(_))) && self.folder().as_ref().is_some_and(files::Folder::give_up_reserve)
     }
 
-    /// One attempt at `advance`.
-    async fn try_advance(
+    /// One attempt at `bury`.
+    async fn try_bury(
         &self,
         lease: &Lease,
         output: &str,
-        positions: &[(StreamKey, Position)],
-        memory: Option<&str>,
-    ) -> Result<(), StoreError> {
+        passed: (&[(StreamKey, Position)], Option<&str>),
+        refused: &[Refusal],
+    ) -> Result<u64, StoreError> {
         let now_ms = (self.now)();
         let mut transaction = self.transaction().await?;
-        let result = match lease::require(&mut transaction, lease).await {
-            Ok(()) => position::advance(&mut transaction, output, positions, memory, now_ms).await,
-            Err(fault) => Err(fault),
-        };
+        let result = letters::bury(&mut transaction, lease, output, passed, refused, now_ms).await;
         self.end(transaction, result).await
     }
 
@@ -251,8 +249,7 @@ impl Outbox for SqliteStore {
         positions: &[(StreamKey, Position)],
         memory: Option<&str>,
     ) -> Result<(), StoreError> {
-        let first = self.try_advance(lease, output, positions, memory).await;
-        if self.made_room(&first) { self.try_advance(lease, output, positions, memory).await } else { first }
+        self.bury(lease, output, positions, memory, &[]).await.map(drop)
     }
 
     async fn output_memory(&self, output: &str) -> Result<Option<String>, StoreError> {
@@ -314,6 +311,43 @@ impl Outputs for SqliteStore {
             self.named(collect::free(&self.connections).await)?;
         }
         Ok(jumped)
+    }
+}
+
+#[async_trait]
+impl DeadLetters for SqliteStore {
+    async fn bury(
+        &self,
+        lease: &Lease,
+        output: &str,
+        positions: &[(StreamKey, Position)],
+        memory: Option<&str>,
+        refused: &[Refusal],
+    ) -> Result<u64, StoreError> {
+        let first = self.try_bury(lease, output, (positions, memory), refused).await;
+        if self.made_room(&first) { self.try_bury(lease, output, (positions, memory), refused).await } else { first }
+    }
+
+    async fn dead_letters(&self, output: &str, after: u64, max_bytes: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(letters::list(&mut reader, output, after, max_bytes).await)
+    }
+
+    async fn replay(&self, output: &str) -> Result<u64, StoreError> {
+        let mut reader = self.reader().await?;
+        // Those that are refused again meanwhile wait for the next call.
+        let through = self.named(letters::newest(&mut reader, output).await)?;
+        drop(reader);
+        let mut events = 0;
+        loop {
+            let now_ms = (self.now)();
+            let mut transaction = self.transaction().await?;
+            let result = letters::replay(&mut transaction, output, through, now_ms).await;
+            match self.end(transaction, result).await? {
+                0 => return Ok(events),
+                count => events += count,
+            }
+        }
     }
 }
 

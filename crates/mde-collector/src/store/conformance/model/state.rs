@@ -1,7 +1,8 @@
 //! What a store should hold, in plain maps.
 
 use super::super::{BatchId, Frame, Lease, Position, StoreError, StreamKey};
-use crate::store::LastSeen;
+use super::{OUTPUTS, STREAMS};
+use crate::store::{LastSeen, replay_stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stream.
@@ -48,7 +49,12 @@ pub(super) struct ModelOutput {
     /// Whose place it took since configured outputs were last named.
     pub(super) heir_of: Option<&'static str>,
     pub(super) lost_events: u64,
+    /// In the order in which they were refused.
+    pub(super) letters: BTreeMap<u64, ModelLetter>,
 }
+
+/// A dead letter: stream, frame, line, record.
+pub(super) type ModelLetter = (usize, Position, u32, String);
 
 /// All that a store keeps.
 #[derive(Default)]
@@ -85,9 +91,12 @@ pub(super) fn reason(error: &StoreError) -> Reason {
     }
 }
 
-/// The stream of that number, as the store knows it.
+/// The stream of that number, as the store knows it: behind the pulled ones those of dead letters, one for each output.
 pub(super) fn name(stream: usize) -> StreamKey {
-    super::super::stream(["alerts", "machines"][stream])
+    match stream.checked_sub(STREAMS) {
+        None => super::super::stream(["alerts", "machines"][stream]),
+        Some(output) => replay_stream(OUTPUTS[output]),
+    }
 }
 
 impl Model {
