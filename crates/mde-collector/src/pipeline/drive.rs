@@ -6,6 +6,7 @@ use super::retry::{PipelineError, pause};
 use crate::config::ServiceConfig;
 use crate::flatten::{Flattener, Tail};
 use crate::obfuscate::obfuscate;
+use crate::pull::window::list::List;
 use crate::pull::window::{Memory, Rules, Windows};
 use crate::pull::{Answer, Ask, Condition, Machine, More, Now, Outcome, Row, Step, clock::Reading};
 use crate::record::{BatchHead, ErrorClass, Identity, RawObject, StoredKey, StreamKey, VersionKey};
@@ -210,8 +211,7 @@ impl Puller {
         let mut bytes = 0;
         while let Some(record) = answer.page.next().await? {
             let (identity, key, time) = self.identify(record)?;
-            machine.row(Row { key, id: "", time, open: false })?;
-            if !ask.whole {
+            if !machine.row(Row { key, id: "", time, open: false })? {
                 continue;
             }
             report.rows += 1;
@@ -303,14 +303,16 @@ impl Puller {
             unreachable!("the table pulls windows only")
         };
         let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let endpoint = &self.service.def.endpoint;
+        let (page_cap, expands) = (endpoint.page_cap as u64, endpoint.expand.is_some());
         Rules {
-            time,
-            splits,
-            page_cap: self.service.def.endpoint.page_cap as u64,
+            source: List { time, splits, page_cap, expands },
             overlap_ms: ms(self.service.overlap),
             sweep_every_ms: ms(self.service.sweep.every),
             sweep_back_ms: ms(self.service.sweep.back),
+            open_ms: None,
             historical_ms: self.service.historical_ms,
+            once: false,
         }
     }
 
