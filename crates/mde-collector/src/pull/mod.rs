@@ -15,6 +15,8 @@ pub mod window;
 
 use crate::record::VersionKey;
 
+/// 100 ns in a millisecond.
+const TICKS: i64 = 10_000;
 /// Empty pages whose links are followed in a row.
 const EMPTY_PAGES: u32 = 3;
 /// An answer of a multiple of so many rows may have been cut there without a link. Source: field reports.
@@ -51,11 +53,11 @@ pub trait Machine: Send {
     /// passing fault, the same is asked again.
     fn next(&mut self, now: Now) -> Option<Step>;
 
-    /// Takes a row of the answer under way, before it is stored.
+    /// Takes a row of the answer under way, and says whether it is to be stored.
     ///
     /// # Errors
-    /// A row that the question excludes: the answer is not to be stored.
-    fn row(&mut self, row: Row<'_>) -> Result<(), PullError>;
+    /// A row that the question excludes: nothing of the answer is to be stored.
+    fn row(&mut self, row: Row<'_>) -> Result<bool, PullError>;
 
     /// The snapshot under way, for the store; `None` where the way is no snapshot.
     fn snapshot(&self) -> Option<Numbered> {
@@ -125,7 +127,7 @@ pub struct Ask {
     pub top: Option<u64>,
     /// `$skip`.
     pub skip: Option<u64>,
-    /// Whether the list's `$expand` goes along; rows of an answer without it are shown to the machine and never stored.
+    /// Whether the list's `$expand` goes along.
     pub whole: bool,
     /// Follow the link of the answer before, instead of building a query.
     pub follow: bool,
@@ -308,12 +310,14 @@ pub enum PullError {
         /// Rows passed before it.
         passed: u64,
     },
-    /// Rows that share one millisecond and changed during every pass.
-    #[error("read the millisecond {at_ms}: {passes} passes over its pages all gave different rows")]
-    Unsettled {
-        /// The millisecond. Unit: milliseconds since 1970, UTC.
-        at_ms: i64,
-        /// Passes made.
-        passes: u32,
+    /// A window that nothing could read, when no more may be set aside.
+    #[error("read the window [{from_ms}, {to_ms}): {reason}")]
+    Unreadable {
+        /// First moment inside. Unit: milliseconds since 1970, UTC.
+        from_ms: i64,
+        /// First moment behind.
+        to_ms: i64,
+        /// Why.
+        reason: &'static str,
     },
 }

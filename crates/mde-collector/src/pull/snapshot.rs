@@ -33,20 +33,23 @@ pub struct Rules {
 
 /// A way to read all rows of a source once.
 pub trait Reading: Debug + Clone + PartialEq + Send + Serialize + DeserializeOwned {
-    /// At the beginning. `usual`: bad places that the reading before had met; as many are no news.
-    fn start(rules: &Rules, usual: u64) -> Self;
+    /// At the beginning. `cap`: most rows that one answer can hold; `usual`: bad places that the reading before had met; as many are no news.
+    fn start(cap: u64, usual: u64) -> Self;
 
     /// What to ask next.
-    fn step(&self, rules: &Rules) -> Step;
+    fn step(&self) -> Step;
 
     /// Takes an answer that was read to its end.
     ///
     /// # Errors
     /// A source that does not go on.
-    fn take(&mut self, page: &Page, rules: &Rules) -> Result<Turn, PullError>;
+    fn take(&mut self, page: &Page) -> Result<Turn, PullError>;
 
     /// Looks for a way around an answer that failed.
-    fn fail(&mut self, failure: &Failure, rules: &Rules) -> Detour;
+    fn fail(&mut self, failure: &Failure) -> Detour;
+
+    /// Whether rows of the answer under way are to be stored.
+    fn stores(&self) -> bool;
 
     /// Bad places that it has met.
     fn stumbles(&self) -> u64;
@@ -221,7 +224,7 @@ impl<R: Reading> Machine for Snapshots<R> {
         memory.number += 1;
         // The id names the versions of its rows, so it is never that of an earlier one, whatever the clock says.
         memory.pulled_ms = now_ms.max(memory.pulled_ms.saturating_add(1));
-        let stage = Stage::Read(R::start(&self.rules, memory.usual));
+        let stage = Stage::Read(R::start(self.rules.cap, memory.usual));
         memory.under_way = Some(UnderWay { count: 0, page_ms: now_ms, stage });
         outcome.memory = Some(memory.text());
         outcome
@@ -233,15 +236,20 @@ impl<R: Reading> Machine for Snapshots<R> {
         let memory = self.memory.as_ref()?;
         let since = memory.complete.unwrap_or(0);
         Some(match &memory.under_way.as_ref()?.stage {
-            Stage::Read(reading) => reading.step(&self.rules),
+            Stage::Read(reading) => reading.step(),
             Stage::Count => Step::CountAbsent { since },
             Stage::Remove => Step::RemoveAbsent { since, tombstones: self.rules.tombstones },
         })
     }
 
-    fn row(&mut self, row: Row<'_>) -> Result<(), PullError> {
+    fn row(&mut self, row: Row<'_>) -> Result<bool, PullError> {
         self.seen.digest.add(row.key);
-        Ok(())
+        let Some(UnderWay { stage: Stage::Read(reading), .. }) =
+            self.memory.as_ref().and_then(|m| m.under_way.as_ref())
+        else {
+            return Ok(false);
+        };
+        Ok(reading.stores())
     }
 
     fn sighted(&mut self, sightings: &Sightings) {
@@ -260,7 +268,7 @@ impl<R: Reading> Machine for Snapshots<R> {
                 let added = if memory.complete.is_some() { known } else { known + new };
                 under_way.count += known + new;
                 under_way.page_ms = self.now_ms;
-                match reading.take(&Page { rows: digest.count, digest, added, more }, &self.rules)? {
+                match reading.take(&Page { rows: digest.count, digest, added, more })? {
                     Turn::On => {}
                     Turn::Aside(reason) => outcome.set_aside.push(memory.set_aside(reason, self.now_ms)),
                     Turn::Over { complete } => {
@@ -292,7 +300,7 @@ impl<R: Reading> Machine for Snapshots<R> {
         self.seen = Seen::default();
         let memory = self.memory.as_mut()?;
         let Stage::Read(reading) = &mut memory.under_way.as_mut()?.stage else { return None };
-        match reading.fail(failure, &self.rules) {
+        match reading.fail(failure) {
             Detour::No => return None,
             Detour::Empty => return self.answered(Answer::Rows(More::Nothing)).ok(),
             Detour::Around => {}

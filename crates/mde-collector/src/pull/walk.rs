@@ -8,7 +8,7 @@
 //! Links are followed in the first walk, never stored: after a restart the walk goes on by the number of rows passed.
 
 use super::digest::Digest;
-use super::snapshot::{Detour, Page, Reading, Rules, Snapshots, Turn};
+use super::snapshot::{Detour, Page, Reading, Snapshots, Turn};
 use super::{Ask, EMPTY_PAGES, Failure, More, PullError, ROUND_ROWS, Step};
 use serde::{Deserialize, Serialize};
 
@@ -67,12 +67,12 @@ enum Way {
 }
 
 impl Reading for Walk {
-    fn start(rules: &Rules, usual: u64) -> Self {
+    fn start(cap: u64, usual: u64) -> Self {
         Self {
             number: 1,
             passed: 0,
             answers: 0,
-            size: rules.cap.max(1),
+            size: cap.max(1),
             added: 0,
             stumbles: 0,
             usual,
@@ -84,7 +84,7 @@ impl Reading for Walk {
         }
     }
 
-    fn step(&self, _rules: &Rules) -> Step {
+    fn step(&self) -> Step {
         let page = |top| Ask { top: Some(top), skip: Some(self.passed), whole: true, ..Ask::default() };
         let row = |place| Ask { top: Some(1), skip: Some(place), ..Ask::default() };
         Step::List(match self.way {
@@ -96,7 +96,7 @@ impl Reading for Walk {
         })
     }
 
-    fn take(&mut self, page: &Page, _rules: &Rules) -> Result<Turn, PullError> {
+    fn take(&mut self, page: &Page) -> Result<Turn, PullError> {
         match std::mem::take(&mut self.way) {
             Way::Control { end, reason } if end == self.passed + 1 => {
                 let reason = format!("row {} of the list: {reason}", self.passed);
@@ -115,7 +115,7 @@ impl Reading for Walk {
         Ok(Turn::On)
     }
 
-    fn fail(&mut self, failure: &Failure, _rules: &Rules) -> Detour {
+    fn fail(&mut self, failure: &Failure) -> Detour {
         let end = self.passed + self.limit();
         let single = end == self.passed + 1;
         match (failure, std::mem::take(&mut self.way)) {
@@ -135,6 +135,10 @@ impl Reading for Walk {
             }
             _ => Detour::No,
         }
+    }
+
+    fn stores(&self) -> bool {
+        !matches!(self.way, Way::Check | Way::Control { .. })
     }
 
     fn stumbles(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! Walks against a small list whose rows move, fail and hide, and a store that forgets nothing it has committed.
 
 use super::super::model::{Paging, key};
+use super::super::snapshot::Rules;
 use super::super::{Answer, Gap, Machine, Now, Outcome, Row, Sightings, SnapshotEnd};
 use super::*;
 use proptest::prelude::*;
@@ -90,7 +91,7 @@ impl Store {
                     self.asks += 1;
                     match list.answer(&ask) {
                         Ok((rows, more)) => {
-                            let told = self.show(&mut machine, &rows, ask.whole);
+                            let told = self.show(&mut machine, &rows);
                             if killed {
                                 return false;
                             }
@@ -140,12 +141,11 @@ impl Store {
     }
 
     /// Shows the rows of an answer to the machine; returns the events that are committed with it.
-    fn show(&mut self, machine: &mut Walks, rows: &[u64], whole: bool) -> Vec<(u64, u64)> {
+    fn show(&mut self, machine: &mut Walks, rows: &[u64]) -> Vec<(u64, u64)> {
         let numbered = machine.snapshot().expect("a snapshot");
         let (mut sightings, mut fresh) = (Sightings::default(), Vec::new());
         for &id in rows {
-            machine.row(Row { key: key(id), id: "", time: None, open: false }).expect("any row will do");
-            if !whole {
+            if !machine.row(Row { key: key(id), id: "", time: None, open: false }).expect("any row will do") {
                 continue;
             }
             let last = self.seen.get(&id).copied();
