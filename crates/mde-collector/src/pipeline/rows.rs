@@ -99,16 +99,17 @@ impl Intake {
         Self { source, flattener }
     }
 
-    /// Takes the rows of a chunk and empties it. `keep: false`: the machine sees them, and that is all.
-    pub async fn take(&self, chunk: &mut Chunk, keep: bool, way: Way<'_, '_>) -> Result<(), PipelineError> {
+    /// Takes the rows of a chunk and empties it.
+    pub async fn take(&self, chunk: &mut Chunk, way: Way<'_, '_>) -> Result<(), PipelineError> {
         let mut rows = Vec::with_capacity(chunk.ends.len());
         let pulled_ms = way.machine.pulled_ms();
         for text in chunk.rows() {
             let row = self.name(text, pulled_ms, way.numbers)?;
-            way.machine.row(Row { key: row.key, id: &row.id, time: row.time, open: row.open })?;
-            rows.push(row);
+            if way.machine.row(Row { key: row.key, id: &row.id, time: row.time, open: row.open })? {
+                rows.push(row);
+            }
         }
-        if keep && !rows.is_empty() {
+        if !rows.is_empty() {
             way.report.rows += rows.len() as u64;
             match way.machine.snapshot() {
                 Some(snapshot) => self.entities(&rows, snapshot, way).await?,

@@ -5,6 +5,7 @@ use crate::config::{Emit, Input, QueryConfig, ServiceConfig};
 use crate::pull::Machine;
 use crate::pull::snapshot::{self, Snapshots};
 use crate::pull::walk::Walk;
+use crate::pull::window::list::List;
 use crate::pull::window::{self, Windows};
 use crate::record::StreamKey;
 use crate::service::Pull;
@@ -56,24 +57,25 @@ impl Source {
         service.queries.iter().map(|query| stream(Some(query))).collect()
     }
 
-    /// The machine as the store remembers it.
+    /// The machine as the store remembers it; `once`: its only pull of this run.
     ///
     /// # Errors
     /// A memory that something else has written.
-    pub fn machine(&self, state: &StreamState) -> Result<Box<dyn Machine>, PipelineError> {
-        let page_cap = self.service.def.endpoint.page_cap as u64;
+    pub fn machine(&self, state: &StreamState, once: bool) -> Result<Box<dyn Machine>, PipelineError> {
+        let endpoint = &self.service.def.endpoint;
+        let (page_cap, expands) = (endpoint.page_cap as u64, endpoint.expand.is_some());
         let period_ms = ms(self.period);
         let historical_ms = self.service.historical_ms;
         Ok(match *self.pull {
             Pull::Window { time, splits } => {
                 let rules = window::Rules {
-                    time,
-                    splits,
-                    page_cap,
+                    source: List { time, splits, page_cap, expands },
                     overlap_ms: ms(self.service.overlap),
                     sweep_every_ms: ms(self.service.sweep.every),
                     sweep_back_ms: ms(self.service.sweep.back),
+                    open_ms: None,
                     historical_ms,
+                    once,
                 };
                 Box::new(Windows::new(rules, state.checkpoint_ms, self.memory(state)?))
             }

@@ -10,6 +10,6 @@ mod kills;
 mod pulls;
 mod quota;
 mod signals;
-mod snapshots;
 mod simulate;
+mod snapshots;
 mod state;

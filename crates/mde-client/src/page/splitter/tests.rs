@@ -152,8 +152,12 @@ fn annotations_are_found_before_and_after_the_entities() {
     let before = r#"{"@odata.nextLink":"https://a/?$skip=1","@odata.count":2,"@odata.context":"c","value":[{}]}"#;
     let after = r#"{"value":[{}],"@odata.context":"c","@odata.count":2,"@odata.nextLink":"https:\/\/a/?$skip=1"}"#;
     let read = whole(before).expect("a page");
-    let expected =
-        Annotations { next_link: Some("https://a/?$skip=1".into()), count: Some(2), context: Some("c".into()), columns: None };
+    let expected = Annotations {
+        next_link: Some("https://a/?$skip=1".into()),
+        count: Some(2),
+        context: Some("c".into()),
+        columns: None,
+    };
     assert_eq!(read.annotations, expected);
     assert_eq!(whole(after), Ok(read));
 }
