@@ -1,5 +1,6 @@
 //! `run`: the main job.
 
+use super::signals::Signals;
 use super::{DENIED, DONE, PARTLY, STORE, Source, USAGE, say};
 use crate::config::{Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
@@ -9,7 +10,6 @@ use crate::store::{Store, StoreError, sqlite};
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// Pull and deliver until stopped.
@@ -102,15 +102,11 @@ impl Run {
         };
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move {
-            let (Ok(mut terminate), Ok(mut interrupt)) =
-                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-            else {
-                return;
-            };
-            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            let Ok(mut signals) = Signals::new() else { return };
+            signals.next().await;
             tracing::info!("stopping: outputs are drained, the rest stays in the outbox");
             stop.send_replace(true);
-            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            signals.next().await;
             // A second signal: at once. Everything that counts is in the store.
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
         });

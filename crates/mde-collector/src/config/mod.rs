@@ -85,6 +85,8 @@ pub struct OutputEntry {
     pub name: String,
     /// Where it begins when the store meets it for the first time.
     pub from: From,
+    /// Whether pulling pauses rather than let it lose events. Default true.
+    pub required: bool,
     /// What it is.
     pub output: OutputConfig,
 }
@@ -192,6 +194,38 @@ pub struct ServiceConfig {
     pub obfuscation: Vec<Obfuscation>,
     /// Further limits on this service's calls.
     pub limits: Vec<CallLimit>,
+    /// The way in which it is read.
+    pub pull: &'static crate::service::Pull,
+    /// Which entities of a snapshot leave.
+    pub emit: Emit,
+    /// Members that do not count as a change.
+    pub changes_ignore: Vec<String>,
+    /// Whether a snapshot ends with an event that says so.
+    pub snapshot_marker: bool,
+    /// Hunting queries.
+    pub queries: Vec<QueryConfig>,
+}
+
+/// Which entities of a snapshot leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emit {
+    /// All of them.
+    All,
+    /// Those that have changed since the last one, and of the gone a last word.
+    Changes,
+}
+
+/// One hunting query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryConfig {
+    /// Names its stream.
+    pub name: String,
+    /// KQL.
+    pub query: String,
+    /// Devo tag.
+    pub tag: String,
+    /// The column that slices; a query without one is a snapshot.
+    pub timestamp_column: Option<String>,
 }
 
 /// A wider re-read: each `every`, reaching `back + every`.

@@ -109,6 +109,11 @@ fn one(section: Section<'_>, def: &'static ServiceDef, inherited: &Inherited) ->
         filter: section.text("filter").check(|filter| closed(filter)).optional(),
         obfuscation: [inherited.obfuscation.clone(), obfuscation::load(&section)].concat(),
         limits: limits::load(&section),
+        pull: &def.pull[0],
+        emit: super::Emit::All,
+        changes_ignore: Vec::new(),
+        snapshot_marker: false,
+        queries: Vec::new(),
     };
     section.obsolete(&["types"]);
     section.later(LATER);

@@ -5,16 +5,18 @@
 //! out, because it promises nothing beyond its own life.
 
 pub(super) mod cancel;
+pub(super) mod entities;
 pub(super) mod gone;
 pub(super) mod keys;
 pub(super) mod leases;
 pub(super) mod model;
 pub(super) mod outbox;
+pub(super) mod outputs;
 pub(super) mod positions;
 pub(super) mod progress;
 
-use super::{BatchCount, BatchId, Commit, Lease, Progress, Store, StoreError, WallClock};
-use crate::record::{BatchHead, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
+use super::{BatchCount, BatchId, Commit, Lease, Progress, Seen, StartAt, Store, StoreError, WallClock};
+use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -81,6 +83,14 @@ macro_rules! every_store {
             keys: known_answers_in_the_order_of_the_question,
             keys: keys_behind_the_horizon_are_forgotten_and_can_be_stored_again,
             keys: a_horizon_that_goes_back_brings_no_key_back,
+            entities: an_entity_is_known_by_the_last_snapshot_that_showed_it,
+            entities: the_number_of_a_snapshot_only_grows,
+            entities: of_an_entity_twice_in_one_commit_the_later_counts,
+            entities: what_is_gone_is_forgotten_unless_it_was_seen,
+            entities: the_absent_are_counted_and_named_with_their_ids,
+            entities: ids_of_any_content_come_back_as_they_were,
+            entities: a_new_epoch_forgets_entities,
+            entities: a_refused_commit_leaves_entities_as_they_were,
             leases: a_lease_has_one_holder_until_it_ends,
             leases: a_renewed_lease_keeps_its_fence,
             leases: a_lease_given_back_is_free_at_once,
@@ -102,6 +112,17 @@ macro_rules! every_store {
             positions: a_new_output_starts_where_it_is_told,
             positions: a_stream_younger_than_its_output_is_sent_from_its_first_event,
             positions: depth_counts_what_is_not_confirmed,
+            outputs: what_a_removed_output_needs_is_kept_and_told_apart,
+            outputs: an_output_that_comes_back_goes_on_where_it_stood,
+            outputs: a_removed_output_is_let_go_when_its_time_is_over,
+            outputs: removed_outputs_beyond_their_bound_are_let_go_oldest_first,
+            outputs: dropping_an_output_frees_what_only_it_needed,
+            outputs: the_last_output_that_goes_takes_nothing_with_it,
+            outputs: a_renamed_output_leaves_nothing_behind,
+            outputs: a_copied_output_leaves_the_other_as_it_is,
+            outputs: an_optional_output_jumps_over_what_nobody_else_needs,
+            outputs: a_jump_takes_the_oldest_first_and_no_more_than_it_must,
+            outputs: a_jump_frees_nothing_that_another_output_needs,
             cancel: a_cancelled_commit_is_whole_or_absent,
             cancel: a_cancelled_append_can_be_thrown_away,
             model: any_sequence_of_calls_behaves_as_the_model_says,
@@ -172,6 +193,21 @@ fn stored_key(number: u64, time_ms: i64) -> StoredKey {
     StoredKey { key: key(number), time_ms }
 }
 
+/// An entity that lies somewhere among the others, as a hash does.
+fn entity(number: u64) -> EntityKey {
+    EntityKey(key(number).0)
+}
+
+/// Its id.
+fn id_of(number: u64) -> String {
+    format!("id {number}")
+}
+
+/// That entity as a snapshot shows it.
+fn seen(number: u64, snapshot: u64, content: u8) -> Seen {
+    Seen { key: entity(number), id: id_of(number), snapshot, content: [content; 16] }
+}
+
 /// What a writer counts of these frames.
 fn count(id: BatchId, frames: &[Frame]) -> BatchCount {
     BatchCount {
@@ -235,6 +271,13 @@ async fn put_keys(
     store.commit(&lease, stream, &commit).await.map(drop)
 }
 
+/// Entities alone.
+async fn put_entities(store: &dyn Store, stream: &StreamKey, seen: Vec<Seen>, gone: Vec<EntityKey>) {
+    let lease = lease(store, stream).await;
+    let epoch = store.stream(stream).await.expect("stream").epoch;
+    store.commit(&lease, stream, &Commit { epoch, seen, gone, ..Commit::default() }).await.expect("commit");
+}
+
 /// Everything visible.
 async fn all_frames(store: &dyn Store, stream: &StreamKey) -> Vec<StoredFrame> {
     store.read(stream, Position::START, usize::MAX).await.expect("read")
@@ -249,4 +292,26 @@ async fn places(store: &dyn Store, stream: &StreamKey) -> Vec<(u64, u32)> {
 /// A position.
 fn at(batch: u64, frame: u32) -> Position {
     Position { batch, frame }
+}
+
+/// The lease under which an output is worked.
+async fn output_lease(store: &dyn Store, output: &str) -> Lease {
+    store.acquire(&format!("output {output}"), NODE, TERM).await.expect("acquire").expect("free")
+}
+
+/// Attaches, and says where the output stands.
+async fn attach(store: &dyn Store, output: &str, stream: &StreamKey, start: StartAt) -> Position {
+    store.attach(output, stream, &start).await.expect("attach").position
+}
+
+/// One stream's position moves.
+async fn advance(store: &dyn Store, output: &str, stream: &StreamKey, position: Position) {
+    let lease = output_lease(store, output).await;
+    store.advance(&lease, output, &[(stream.clone(), position)], None).await.expect("advance");
+}
+
+/// Removes what everybody has passed, under a configuration with these outputs.
+async fn collect(store: &dyn Store, outputs: &[&str]) -> u64 {
+    let outputs: Vec<String> = outputs.iter().map(ToString::to_string).collect();
+    store.collect(&outputs).await.expect("collect")
 }

@@ -11,7 +11,8 @@
 //! 4. **Numbers have no gaps that fill up later.** A batch gets its number in the transaction that shows it, so a reader
 //!    that has passed number n never misses a batch below n. Numbers go on across epochs.
 //! 5. **A checkpoint moves forward only**, within its epoch, unless the commit says that the clocks demand otherwise.
-//! 6. **What a dead writer left invisible** is removed when the store is opened, and never delivered.
+//! 6. **An entity is remembered once per epoch**, by the newest snapshot that showed it; that number only grows.
+//! 7. **What a dead writer left invisible** is removed when the store is opened, and never delivered.
 
 pub mod sqlite;
 
@@ -74,9 +75,10 @@ pub struct Commit {
     pub batch: Option<BatchCount>,
     /// Versions that this batch covers.
     pub keys: Vec<StoredKey>,
-    /// Entities that were seen, of streams that read snapshots.
+    /// Entities that were seen, of streams that read snapshots. What one of an older snapshot says than the one that is
+    /// stored is passed over; of several with one key and one snapshot the last one counts.
     pub seen: Vec<Seen>,
-    /// Entities to forget: they are gone.
+    /// Entities to forget: they are gone. One that is unknown is no error; one that stands in `seen` as well was seen.
     pub gone: Vec<EntityKey>,
     /// What else changes.
     pub progress: Progress,
@@ -124,7 +126,7 @@ pub enum StartAt {
     Now,
     /// At the oldest frame still stored.
     Oldest,
-    /// Where the output of this name stands (a renaming).
+    /// Where the output of this name stands: a renaming, unless both of them stay configured.
     Output(String),
 }
 
@@ -146,6 +148,35 @@ pub struct Depth {
     pub bytes: u64,
     /// When the oldest of them was stored. Unit: milliseconds since 1970, UTC.
     pub oldest_ms: Option<i64>,
+}
+
+/// How long an output that is no longer configured keeps its backlog. Source: design, "Delivery".
+pub const REMOVED_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// An output as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputState {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What waits for it.
+    pub depth: Depth,
+    /// What it committed last.
+    pub memory: Option<String>,
+    /// When it was last attached or advanced. Unit: milliseconds since 1970, UTC. `None`: not by a version that notes it.
+    pub used_ms: Option<i64>,
+    /// When it was first found missing in the configuration. Unit: milliseconds since 1970, UTC. `None` while it is there.
+    pub removed_ms: Option<i64>,
+    /// Events that it was spared and will never get.
+    pub lost_events: u64,
+}
+
+/// How many events an output has jumped over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jump {
+    /// The output.
+    pub output: String,
+    /// Events lost to it by this jump.
+    pub events: u64,
 }
 
 /// Frames on their way from the pull half to the ship half.
@@ -192,11 +223,38 @@ pub trait Outbox: Send + Sync {
     /// Octets of frames on disk, visible or not.
     async fn bytes(&self) -> Result<u64, StoreError>;
 
-    /// Removes frames that all of these outputs have passed, in small transactions. Returns the octets freed.
+    /// Removes frames that every output has passed, in small transactions. Returns the octets freed.
     ///
-    /// A stream to which none of them is attached is freed as a whole: attach outputs before a stream's first commit.
-    /// Without outputs nothing is removed.
-    async fn collect(&self, outputs: &[String]) -> Result<u64, StoreError>;
+    /// `configured` names all outputs of the present configuration: each other one that the store knows counts as removed
+    /// from then on, and holds its backlog until [`Outputs::let_go`] or [`Outputs::drop_output`]. A stream to which no
+    /// output is attached is freed as a whole: attach outputs before a stream's first commit. Where `configured` is empty
+    /// nothing happens. While the store knows no output at all, nothing is freed, here and elsewhere.
+    async fn collect(&self, configured: &[String]) -> Result<u64, StoreError>;
+}
+
+/// Outputs as a whole: those that are configured, and those that were.
+#[async_trait]
+pub trait Outputs: Send + Sync {
+    /// All that the store knows, in the order of their names.
+    async fn outputs(&self) -> Result<Vec<OutputState>, StoreError>;
+
+    /// Octets on disk that configured outputs still need, and those of batches that nobody sees yet. What only removed
+    /// outputs hold is not among them: this is what `max_bytes` is about.
+    async fn live_bytes(&self) -> Result<u64, StoreError>;
+
+    /// Lets go of each removed output after [`REMOVED_KEPT`], and of the one removed first for as long as the removed ones
+    /// alone hold more than `max_bytes`. What only they needed is freed. Returns them as they were: events that wait there
+    /// are lost, and somebody should be told. Call it at start and now and then.
+    async fn let_go(&self, max_bytes: u64) -> Result<Vec<OutputState>, StoreError>;
+
+    /// Forgets an output and frees what only it needed. Returns it as it was; `None` for one that is not known.
+    async fn drop_output(&self, output: &str) -> Result<Option<OutputState>, StoreError>;
+
+    /// Outputs that need not get everything jump: all of `optional` move over the oldest batches that none but they need,
+    /// until these come to `bytes` octets or there are no more, and what is passed is freed. Frames that another
+    /// configured output needs are never jumped, because that would free nothing. Returns the events lost, which are also
+    /// counted in [`OutputState::lost_events`]; those of a frame that is being delivered at this moment may be among them.
+    async fn jump(&self, optional: &[String], bytes: u64) -> Result<Vec<Jump>, StoreError>;
 }
 
 /// Checkpoints and version keys.
@@ -216,7 +274,7 @@ pub trait Checkpoints: Send + Sync {
     async fn start_again(&self, lease: &Lease, stream: &StreamKey, memory: &str) -> Result<StreamState, StoreError>;
 }
 
-/// Entities of streams that read snapshots: one row each, however many snapshots there were.
+/// Entities of streams that read snapshots: one row each, however many snapshots there were. A new epoch forgets them.
 #[async_trait]
 pub trait Entities: Send + Sync {
     /// When each of these was last seen in the present epoch; same order as `keys`. The more keys in one call, the less
@@ -244,7 +302,11 @@ pub trait Leases: Send + Sync {
 
 /// Everything a store can do. A room is handed only the part that it needs.
 #[async_trait]
-pub trait Store: Outbox + Checkpoints + Leases {
+pub trait Store: Outbox + Outputs + Checkpoints + Entities + Leases {
+    /// How much may still be written to where the store lives: the file system of its folder, `u64::MAX` where that does not
+    /// limit it. A reserve that the store holds back for its outputs is not among it. Unit: octets.
+    async fn free_bytes(&self) -> Result<u64, StoreError>;
+
     /// Writes everything down and closes the files; the next start knows that the end was clean.
     async fn close(&self) -> Result<(), StoreError>;
 }
@@ -285,6 +347,18 @@ pub enum StoreError {
         /// Newest format known.
         known: i64,
     },
+    /// Written by an older version, and only looked at: whoever runs the collector on it brings it to the newest format.
+    #[error(
+        "look into {path}: the state has format {found}, this version reads {known} and brings it there when it runs"
+    )]
+    Older {
+        /// The file.
+        path: String,
+        /// Format found.
+        found: i64,
+        /// The format that is read.
+        known: i64,
+    },
     /// The lease is somebody else's by now.
     #[error("commit under lease {name:?} with fence {fence}: it has been given to somebody else")]
     LeaseLost {
@@ -309,12 +383,20 @@ pub enum StoreError {
         /// Which rule.
         what: String,
     },
-    /// The disk is full or cannot be written.
+    /// The disk is full or cannot be written. Calls that outputs need have been tried again by then, with a reserve given up.
     #[error("write to the state folder: {0}")]
     Disk(String),
     /// Anything else the database says.
     #[error("use the state database")]
     Database(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether trying again later can help: a full disk can be emptied, a database can come back.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Database(_) | Self::LeaseLost { .. } | Self::EpochOver { .. })
+    }
 }
 
 #[cfg(test)]

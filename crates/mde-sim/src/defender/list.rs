@@ -1,14 +1,12 @@
 //! Any list: options in, one page out, rows written while they are sent.
 
-use super::error;
+use super::{Call, error};
+use crate::config::{Order, PageConfig};
 use crate::delivery::{Answer, Chunk, Content};
-use crate::ledger::RequestKind;
 use crate::odata::options::{Options, moved, without};
 use crate::odata::page::page;
 use crate::odata::{Collection, QueryError};
 use crate::scenario::Fault;
-use crate::sim::Core;
-use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -18,36 +16,39 @@ use futures_util::stream::{self, BoxStream};
 const ROWS_PER_CHUNK: usize = 100;
 
 /// Answers a list call.
-pub(crate) fn answer<C: Collection>(
-    core: &Core,
-    kind: RequestKind,
-    request: &Request,
-    collection: C,
-    fault: Option<&Fault>,
-) -> Result<Answer, Answer> {
-    let query = request.uri().query().unwrap_or_default();
+pub(crate) fn answer<C: Collection>(call: &Call<'_>, collection: C) -> Result<Answer, Answer> {
+    let (core, kind) = (call.core, call.endpoint.kind);
+    let query = call.uri.query().unwrap_or_default();
     let mut options =
         Options::parse(query, collection.schema()).map_err(|refusal: QueryError| error::bad_query(&refusal))?;
     let mut config = core.page.clone();
-    match fault {
+    match call.fault {
         Some(Fault::FilterIgnored) => options.filter = None,
         Some(Fault::HiddenRows { after }) => config.hidden_after = Some(*after),
+        Some(Fault::RepeatedRows { rows }) => config.repeated = *rows,
+        Some(Fault::Reordered) => {
+            config.order = Order::Shuffled;
+            config.shuffle = core.scenario.walk(kind, options.skip == 0);
+        }
+        Some(Fault::LinkRefused) if options.skip > 0 && options.top.is_none() => return Err(error::bad_link()),
+        Some(Fault::FailedPage { page }) if options.skip / page_size(&options, &config, &collection) + 1 == *page => {
+            return Err(error::internal());
+        }
         _ => {}
     }
     let mut page = page(&collection, &options, &config);
-    if matches!(fault, Some(Fault::EmptyPage)) {
+    if matches!(call.fault, Some(Fault::EmptyPage)) {
         page.rows.clear();
     }
     core.scenario.answered(kind, page.rows.len() as u64, &core.world);
-    let ids = || page.rows.iter().map(|row| collection.version(row, false).id);
-    if options.expand && core.scenario.is_poisoned(ids()) {
+    let ids = || page.rows.iter().map(|row| collection.id(row));
+    if core.scenario.is_poisoned(ids(), options.expand) {
         return Err(error::internal());
     }
-    let base = core.page.link_base.clone().unwrap_or_else(|| core.base_of(request));
-    let link =
-        |base: &str, query: &str| Some(format!("{}{}?{query}", base.trim_end_matches('/'), request.uri().path()));
-    let behind = moved(query, options.skip + page.rows.len());
-    let next = match fault {
+    let base = core.page.link_base.clone().unwrap_or_else(|| core.base_of(call.headers));
+    let link = |base: &str, query: &str| Some(format!("{}{}?{query}", base.trim_end_matches('/'), call.uri.path()));
+    let behind = moved(query, page.next_skip.unwrap_or(options.skip + page.rows.len()));
+    let next = match call.fault {
         Some(Fault::RepeatLink | Fault::EmptyPage) => link(&base, &moved(query, options.skip)),
         Some(Fault::ForeignLink { base }) => link(base, &behind),
         Some(Fault::LinkWithoutFilter) => link(&base, &without(&behind, "$filter")),
@@ -67,6 +68,11 @@ pub(crate) fn answer<C: Collection>(
         )],
         body: Content::Stream(body(collection, page.rows, options.expand, &envelope)),
     })
+}
+
+/// Rows of a page as this request counts them.
+fn page_size<C: Collection>(options: &Options, config: &PageConfig, collection: &C) -> usize {
+    options.top.unwrap_or(config.size.min(collection.schema().top_limit)).max(1)
 }
 
 /// What stands around the rows.
@@ -110,7 +116,7 @@ fn body<C: Collection>(
     envelope: &Envelope,
 ) -> BoxStream<'static, Chunk> {
     let (before, after) = envelope.texts();
-    let frame = |text: String| stream::iter([Chunk { bytes: Bytes::from(text), versions: Vec::new() }]);
+    let frame = |text: String| stream::iter([Chunk::bare(Bytes::from(text))]);
     let starts = (0..rows.len()).step_by(ROWS_PER_CHUNK);
     let chunks = stream::iter(starts).map(move |start| {
         let mut bytes = Vec::with_capacity(ROWS_PER_CHUNK * if expanded { 6_000 } else { 1_500 });
@@ -121,8 +127,7 @@ fn body<C: Collection>(
             }
             collection.write(row, expanded, &mut bytes);
         }
-        let versions = part.iter().map(|row| collection.version(row, expanded)).collect();
-        Chunk { bytes: bytes.into(), versions }
+        Chunk { bytes: bytes.into(), rows: collection.served(part, expanded) }
     });
     frame(before).chain(chunks).chain(frame(after)).boxed()
 }

@@ -5,6 +5,8 @@ mod auth;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod estate;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod http;

@@ -110,7 +110,7 @@ fn one(name: &str, section: Section<'_>, paths: &mut Vec<String>) -> Option<Outp
         config.finish();
     }
     section.finish();
-    Some(OutputEntry { name: name.to_owned(), from, output: output? })
+    Some(OutputEntry { name: name.to_owned(), from, required: true, output: output? })
 }
 
 /// Notes the path of a file; two outputs that write one file would cut off each other's lines.

@@ -1,7 +1,7 @@
 //! What is there after the process is gone, and what has left the disk.
 
 use super::*;
-use crate::store::{StartAt, StreamState};
+use crate::store::{LastSeen, StreamState};
 
 /// Something of everything.
 async fn furnish(store: &dyn Store) {
@@ -15,6 +15,7 @@ async fn furnish(store: &dyn Store) {
     };
     let keys = vec![stored_key(1, 9), stored_key(2, 10)];
     put(store, &alerts, &[frame("a", 2), frame("b", 3)], keys, progress).await.expect("commit");
+    put_entities(store, &alerts, vec![seen(1, 3, 4), seen(2, 3, 4)], vec![entity(9)]).await;
     let lease = store.acquire("output devo", NODE, TERM).await.expect("acquire").expect("free");
     store.advance(&lease, "devo", &[(alerts, at(1, 0))], Some("a.ndjson 20")).await.expect("advance");
 }
@@ -27,6 +28,9 @@ async fn expect_furniture(store: &dyn Store) {
     assert_eq!(store.known(&alerts, &[key(1), key(2)]).await.expect("known"), [false, true]);
     assert_eq!(store.attach("devo", &alerts, &StartAt::Now).await.expect("attach").position, at(1, 0));
     assert_eq!(store.output_memory("devo").await.expect("memory").as_deref(), Some("a.ndjson 20"));
+    let last = LastSeen { snapshot: 3, content: [4; 16] };
+    let entities = store.last_seen(&alerts, &[entity(1), entity(9)]).await.expect("last seen");
+    assert_eq!(entities, [Some(last), None]);
     let seen = all_frames(store, &alerts).await;
     assert_eq!(seen.iter().map(|seen| seen.body.clone()).collect::<Vec<_>>(), [frame("a", 2).body, frame("b", 3).body]);
     assert_eq!(store.depth("devo").await.expect("depth").events, 3);
@@ -116,7 +120,7 @@ pub(in crate::store) async fn forgotten_keys_leave_the_file(place: &mut impl Pla
     assert!(grown < before / 2, "{before} octets grew by {grown}");
 }
 
-/// Starts again and stores the same 20,000 keys.
+/// Starts again and stores the same 20,000 keys and 4,000 entities.
 async fn another_epoch(store: &dyn Store) {
     let alerts = stream("alerts");
     let lease = lease(store, &alerts).await;
@@ -125,6 +129,7 @@ async fn another_epoch(store: &dyn Store) {
         let keys = (part * 4_000..(part + 1) * 4_000).map(|key| stored_key(key, 10)).collect();
         put_keys(store, &alerts, keys, Some(0)).await.expect("commit");
     }
+    put_entities(store, &alerts, (0..4_000).map(|number| seen(number, 1, 1)).collect(), Vec::new()).await;
 }
 
 pub(in crate::store) async fn ended_epochs_leave_the_file(place: &mut impl Place) {

@@ -4,17 +4,18 @@
 //! for one of the reasons that hold. After every call all that can be observed is compared.
 
 mod call;
+mod outputs;
 mod state;
 
 use super::*;
-use crate::store::{Attached, Depth, StartAt, StreamState};
+use crate::store::{Attached, LastSeen, OutputState, StreamState};
 use call::{Call, Move, calls};
 use futures_util::FutureExt;
 use proptest::collection::vec;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use state::{Model, ModelBatch, ModelLease, ModelOutput, Reason, name, reason};
-use std::collections::{BTreeMap, BTreeSet};
+use state::{Model, ModelBatch, ModelLease, Reason, name, reason};
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
 /// Streams, outputs, nodes and keys that the sequences play with: few, so that they meet often.
@@ -25,6 +26,8 @@ const OUTPUTS: [&str; 3] = ["devo", "file", "http"];
 const OWNERS: [&str; 2] = ["node-1", "node-2"];
 /// Keys of each stream.
 const KEYS: u64 = 8;
+/// Entities of each stream.
+const ENTITIES: u64 = 6;
 
 /// One store, its model, and where it lives.
 struct Run<'a, P: Place> {
@@ -57,6 +60,7 @@ impl<P: Place> Run<'_, P> {
     async fn call(&mut self, call: Call) {
         match call {
             Call::Wait(ms) => self.place.clock().advance(ms),
+            Call::WaitDays(days) => self.place.clock().advance(days * 24 * 3600 * 1000),
             Call::Acquire { stream, owner } => self.acquire(stream, OWNERS[owner]).await,
             Call::Release { lease } => {
                 let Some(lease) = pick(&self.model.given, lease) else { return };
@@ -73,8 +77,8 @@ impl<P: Place> Run<'_, P> {
                 self.model.open.retain(|open| open.id != batch.id);
                 self.model.past.push(batch.id);
             }
-            Call::Commit { lease, stream, batch, epoch, wrong_count, keys, progress } => {
-                self.commit(lease, stream, batch, epoch, wrong_count, &keys, progress).await;
+            Call::Commit { lease, stream, batch, epoch, wrong_count, keys, seen, gone, progress } => {
+                self.commit(lease, stream, batch, epoch, wrong_count, &keys, &seen, &gone, progress).await;
             }
             Call::StartAgain { lease, stream } => self.start_again(lease, stream).await,
             Call::Attach { output, stream, start } => self.attach(OUTPUTS[output], stream, start).await,
@@ -82,6 +86,21 @@ impl<P: Place> Run<'_, P> {
                 self.advance(lease, OUTPUTS[output], stream, at(batch, frame), memory).await;
             }
             Call::Collect { outputs } => self.collect(&outputs).await,
+            Call::LetGo { max_bytes } => {
+                let got = self.store.let_go(max_bytes).await.expect("let go");
+                assert_eq!(got, self.model.let_go(self.place.clock().now_ms(), max_bytes));
+            }
+            Call::Drop { output } => {
+                let got = self.store.drop_output(OUTPUTS[output]).await.expect("drop");
+                assert_eq!(got, self.model.drop_output(OUTPUTS[output]));
+                self.model.free();
+            }
+            Call::Jump { outputs, bytes } => {
+                let optional: BTreeSet<&str> = outputs.iter().map(|output| OUTPUTS[*output]).collect();
+                let names: Vec<String> = optional.iter().map(ToString::to_string).collect();
+                let got = self.store.jump(&names, bytes).await.expect("jump");
+                assert_eq!(got, self.model.jump(&optional, bytes));
+            }
             Call::Kill => {
                 self.place.kill(Arc::clone(&self.store)).await;
                 self.reopen().await;
@@ -159,6 +178,8 @@ impl<P: Place> Run<'_, P> {
         epoch_behind: u64,
         wrong_count: bool,
         keys: &[(u64, i64)],
+        seen: &[(u64, u64)],
+        gone: &[u64],
         progress: Move,
     ) {
         let Some(lease) = pick(&self.model.given, lease) else { return };
@@ -212,9 +233,27 @@ impl<P: Place> Run<'_, P> {
         if let (Some(counted), true) = (&mut counted, wrong_count) {
             counted.events += 1;
         }
+        // Each with a number and a content of its own, so that any mistake about which one counts is seen.
+        let seen: Vec<(u64, LastSeen)> = seen
+            .iter()
+            .map(|(number, behind)| {
+                let serial = self.model.serial();
+                let content = [u8::try_from(serial % 251).expect("an octet"); 16];
+                (*number, LastSeen { snapshot: serial.saturating_sub(behind * 2), content })
+            })
+            .collect();
         let commit = Commit {
             epoch,
             batch: counted,
+            seen: seen
+                .iter()
+                .map(|(number, last)| Seen {
+                    snapshot: last.snapshot,
+                    content: last.content,
+                    ..super::seen(*number, 0, 0)
+                })
+                .collect(),
+            gone: gone.iter().copied().map(entity).collect(),
             keys: keys.iter().map(|(number, time_ms)| stored_key(*number, *time_ms)).collect(),
             progress: Progress {
                 checkpoint_ms: progress.checkpoint_ms,
@@ -222,7 +261,6 @@ impl<P: Place> Run<'_, P> {
                 memory: Some(memory.clone()),
                 forget_before_ms: progress.forget_before_ms,
             },
-            ..Commit::default()
         };
         let result = self.store.commit(&lease, &name(stream), &commit).await;
         let Some(number) = expect(result, &reasons) else { return };
@@ -239,6 +277,13 @@ impl<P: Place> Run<'_, P> {
         known.horizon_ms = progress.forget_before_ms.unwrap_or(known.horizon_ms);
         let horizon_ms = known.horizon_ms;
         known.keys.retain(|_, time_ms| *time_ms >= horizon_ms);
+        known.entities.retain(|number, _| !gone.contains(number));
+        for (number, last) in seen {
+            let stored = known.entities.entry(number).or_insert(last);
+            if last.snapshot >= stored.snapshot {
+                *stored = last;
+            }
+        }
         known.checkpoint_ms = progress.checkpoint_ms.or(known.checkpoint_ms);
         known.memory = memory;
         if let Some(batch) = batch {
@@ -259,36 +304,21 @@ impl<P: Place> Run<'_, P> {
             known.checkpoint_ms = None;
             known.memory = memory;
             known.keys.clear();
+            known.entities.clear();
             known.horizon_ms = i64::MIN;
         }
     }
 
     async fn attach(&mut self, output: &'static str, stream: usize, start: usize) {
-        let start = match start {
-            0 | 1 => StartAt::Now,
-            2 => StartAt::Oldest,
-            other => StartAt::Output(OUTPUTS[other - 3].to_owned()),
+        let from = start.checked_sub(3).map(|other| OUTPUTS[other]);
+        let start = match (start, from) {
+            (_, Some(other)) => StartAt::Output(other.to_owned()),
+            (2, _) => StartAt::Oldest,
+            _ => StartAt::Now,
         };
         let got = self.store.attach(output, &name(stream), &start).await.expect("attach");
-        let from = match &start {
-            StartAt::Output(other) => self.model.outputs.get(&**other),
-            _ => None,
-        };
-        let inherited = from.and_then(|from| from.positions.get(&stream)).copied();
-        let memory = from.and_then(|from| from.memory.clone());
-        let older = self.model.met.iter().copied().collect();
-        let last_batch = self.model.meet(stream).last_batch;
-        let known = self.model.outputs.entry(output).or_insert_with(|| ModelOutput {
-            memory,
-            older,
-            positions: BTreeMap::new(),
-        });
-        let first = match start {
-            StartAt::Output(_) => inherited.unwrap_or(Position::START),
-            StartAt::Now if known.older.contains(&stream) => Position::after_batch(last_batch),
-            StartAt::Now | StartAt::Oldest => Position::START,
-        };
-        let position = *known.positions.entry(stream).or_insert(first);
+        let now_ms = self.place.clock().now_ms();
+        let position = self.model.attach(output, stream, &start, from, now_ms);
         assert_eq!(got, Attached { stream: name(stream), position });
     }
 
@@ -310,26 +340,21 @@ impl<P: Place> Run<'_, P> {
             let position = known.positions.get_mut(&stream).expect("attached");
             *position = to.max(*position);
             known.memory = memory.or(known.memory.take());
+            known.used_ms = self.place.clock().now_ms();
         }
     }
 
-    /// `collect`: exactly what all of the named outputs have passed.
+    /// `collect`: exactly what all known outputs have passed.
     async fn collect(&mut self, outputs: &[usize]) {
-        let names: Vec<String> = outputs.iter().map(|output| OUTPUTS[*output].to_owned()).collect();
+        let configured: BTreeSet<&str> = outputs.iter().map(|output| OUTPUTS[*output]).collect();
+        let names: Vec<String> = configured.iter().map(ToString::to_string).collect();
         let got = self.store.collect(&names).await.expect("collect");
-        let mut freed = 0;
-        if !names.is_empty() {
-            for (stream, known) in &mut self.model.streams {
-                let positions = names.iter().filter_map(|name| self.model.outputs.get(&**name)?.positions.get(stream));
-                let passed = positions.min().copied().unwrap_or(Position::after_batch(u64::MAX));
-                known.frames.retain(|(batch, frame), (_, octets, _)| {
-                    let gone = at(*batch, *frame) <= passed;
-                    freed += if gone { *octets } else { 0 };
-                    !gone
-                });
-            }
+        if names.is_empty() {
+            assert_eq!(got, 0);
+        } else {
+            self.model.mark(&configured, self.place.clock().now_ms());
+            assert_eq!(got, self.model.free());
         }
-        assert_eq!(got, freed);
     }
 
     /// Everything that anybody can see.
@@ -356,6 +381,21 @@ impl<P: Place> Run<'_, P> {
             let expected: Vec<bool> = (0..KEYS).map(|number| known.keys.contains_key(&number)).collect();
             assert_eq!(self.store.known(&name(*stream), &question).await.expect("known"), expected);
 
+            let question: Vec<EntityKey> = (0..ENTITIES).map(entity).collect();
+            let expected: Vec<_> = (0..ENTITIES).map(|number| known.entities.get(&number).copied()).collect();
+            assert_eq!(self.store.last_seen(&name(*stream), &question).await.expect("last seen"), expected);
+            let since = known.entities.values().map(|last| last.snapshot).max().unwrap_or_default();
+            let absent: BTreeSet<String> = known
+                .entities
+                .iter()
+                .filter(|(_, last)| last.snapshot < since)
+                .map(|(number, _)| id_of(*number))
+                .collect();
+            let counted = self.store.count_absent(&name(*stream), since).await.expect("count");
+            assert_eq!(counted, (absent.len() as u64, known.entities.len() as u64));
+            let named = self.store.absent(&name(*stream), since, u32::MAX).await.expect("absent");
+            assert_eq!(named.into_iter().map(|(_, id)| id).collect::<BTreeSet<_>>(), absent);
+
             let seen = all_frames(&*self.store, &name(*stream)).await;
             let seen: Vec<_> =
                 seen.iter().map(|seen| (seen.position, seen.events, String::from_utf8_lossy(&seen.body))).collect();
@@ -369,32 +409,17 @@ impl<P: Place> Run<'_, P> {
             assert_eq!(seen, expected);
         }
 
-        let visible = self.model.streams.values().flat_map(|known| known.frames.values().map(|(_, octets, _)| *octets));
-        let invisible = self.model.open.iter().flat_map(|open| open.frames.iter().map(|(_, octets)| *octets));
-        assert_eq!(self.store.bytes().await.expect("bytes"), visible.chain(invisible).sum::<u64>());
+        assert_eq!(self.store.bytes().await.expect("bytes"), self.model.bytes());
+        assert_eq!(self.store.live_bytes().await.expect("live"), self.model.live_bytes());
 
+        let expected: Vec<OutputState> =
+            self.model.outputs.keys().map(|output| self.model.output_state(output)).collect();
+        assert_eq!(self.store.outputs().await.expect("outputs"), expected);
         for output in OUTPUTS {
-            let known = self.model.outputs.get(output);
-            let memory = known.and_then(|known| known.memory.clone());
+            let memory = self.model.outputs.get(output).and_then(|known| known.memory.clone());
             assert_eq!(self.store.output_memory(output).await.expect("memory"), memory);
-            assert_eq!(self.store.depth(output).await.expect("depth"), self.depth(output));
+            assert_eq!(self.store.depth(output).await.expect("depth"), self.model.depth(output));
         }
-    }
-
-    /// What should wait for an output.
-    fn depth(&self, output: &str) -> Depth {
-        let mut depth = Depth::default();
-        let Some(known) = self.model.outputs.get(output) else { return depth };
-        for (stream, position) in &known.positions {
-            for ((batch, seq), (frame, octets, stored_ms)) in &self.model.streams[stream].frames {
-                if at(*batch, *seq) > *position {
-                    depth.events += u64::from(frame.events);
-                    depth.bytes += octets;
-                    depth.oldest_ms = Some(depth.oldest_ms.map_or(*stored_ms, |oldest_ms| oldest_ms.min(*stored_ms)));
-                }
-            }
-        }
-        depth
     }
 }
 

@@ -24,8 +24,13 @@ pub(super) fn newest_format() -> i64 {
 
 /// Brings the tables to the newest format.
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fault> {
+    migrate_to(connection, newest_format()).await
+}
+
+/// Brings the tables to a format, step by step.
+pub(super) async fn migrate_to(connection: &mut SqliteConnection, format: i64) -> Result<(), Fault> {
     // `run` would do the same, but makes the future of whoever opens a store one that cannot be spawned.
-    MIGRATIONS.run_direct(None, connection, false).await.map_err(|error| match error {
+    MIGRATIONS.run_direct(Some(format), connection, false).await.map_err(|error| match error {
         MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => Fault::Sql(cause),
         other => Fault::Torn(format!("its format is not one of ours: {other}")),
     })
@@ -49,39 +54,55 @@ pub(super) async fn identify(connection: &mut SqliteConnection, path: &Path) -> 
     Ok(())
 }
 
+/// Refuses a file of an older format, for those who may not bring it to the newest one.
+pub(super) async fn require_newest(connection: &mut SqliteConnection, path: &Path) -> Result<(), Fault> {
+    let (found, known) = (sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await?, newest_format());
+    if found < known {
+        return Err(StoreError::Older { path: path.display().to_string(), found, known }.into());
+    }
+    Ok(())
+}
+
 /// Whether the last user of the file closed it.
 pub(super) async fn was_closed(connection: &mut SqliteConnection) -> Result<bool, Fault> {
     let clean: Option<i64> = sqlx::query_scalar("SELECT clean FROM store").fetch_optional(connection).await?;
     clean.map(|clean| clean == 1).ok_or_else(|| Fault::Torn("the table store is empty".to_owned()))
 }
 
-/// Every table, its newest rows: finds a file that was cut or written over since it was closed.
-pub(super) async fn quick(connection: &mut SqliteConnection, path: &Path) -> Result<(), Fault> {
+/// What must hold before anything is written: the file is as long as it says, and after an unclean end every page of it is
+/// where it belongs.
+pub(super) async fn structure(connection: &mut SqliteConnection, path: &Path, closed: bool) -> Result<(), Fault> {
     let (pages, page_size): (i64, i64) =
         sqlx::query_as("SELECT page_count, page_size FROM pragma_page_count, pragma_page_size")
             .fetch_one(&mut *connection)
             .await?;
-    let length = std::fs::metadata(path).map_err(sqlx::Error::Io)?.len();
-    if super::unsigned(pages * page_size) > length {
-        return Err(Fault::Torn(format!("{pages} pages do not fit into {length} octets")));
+    if closed {
+        let length = std::fs::metadata(path).map_err(sqlx::Error::Io)?.len();
+        if super::unsigned(pages * page_size) > length {
+            return Err(Fault::Torn(format!("{pages} pages do not fit into {length} octets")));
+        }
+        return Ok(());
     }
+    let verdict: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(connection).await?;
+    // The verdict names pages and tables.
+    if verdict == "ok" { Ok(()) } else { Err(Fault::Torn(verdict)) }
+}
+
+/// Every table, its newest rows: finds a file that was written over since it was closed.
+pub(super) async fn quick(connection: &mut SqliteConnection) -> Result<(), Fault> {
     sqlx::query(
         "SELECT (SELECT max(id) FROM stream), (SELECT max(id) FROM batch), (SELECT max(id) FROM frame),
-                (SELECT max(stream) FROM version_key), (SELECT max(newest_stream) FROM output),
-                (SELECT max(batch) FROM position), (SELECT max(fence) FROM lease), (SELECT octets FROM store)",
+                (SELECT max(stream) FROM version_key), (SELECT max(stream) FROM entity),
+                (SELECT max(newest_stream) FROM output), (SELECT max(batch) FROM position),
+                (SELECT max(fence) FROM lease), (SELECT octets FROM store)",
     )
     .fetch_one(connection)
     .await?;
     Ok(())
 }
 
-/// Everything, log included.
+/// Every frame and every sum, log included.
 pub(super) async fn full(connection: &mut SqliteConnection) -> Result<(), Fault> {
-    let verdict: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(&mut *connection).await?;
-    if verdict != "ok" {
-        // The verdict names pages and tables.
-        return Err(Fault::Torn(verdict));
-    }
     sums(connection).await?;
     let mut frames =
         sqlx::query_as::<_, frame::Row>("SELECT batch, seq, events, raw_octets, checksum, body FROM frame ORDER BY id")

@@ -22,21 +22,18 @@ const SHRINK: &str = "PRAGMA incremental_vacuum(512)";
 /// A backlog of gigabytes is given back over several calls.
 const SHRINK_STEPS: usize = 32;
 
-/// Removes what all of these outputs have passed. Returns the octets freed.
+/// Removes what all outputs have passed, also those that are no longer configured. Returns the octets freed.
 ///
-/// Without outputs nothing is removed: nobody has said that he needs nothing.
-pub(super) async fn collect(connections: &Connections, outputs: &[String]) -> Result<u64, Fault> {
-    if outputs.is_empty() {
-        return Ok(0);
-    }
-    let names = serde_json::to_string(outputs).map_err(|cause| Fault::Sql(sqlx::Error::Encode(Box::new(cause))))?;
-    let streams: Vec<i64> =
-        sqlx::query_scalar("SELECT id FROM stream ORDER BY id").fetch_all(&mut *connections.read().await?).await?;
+/// While no output is known nothing is removed: nobody has said that he needs nothing.
+pub(super) async fn free(connections: &Connections) -> Result<u64, Fault> {
+    let streams: Vec<i64> = sqlx::query_scalar("SELECT id FROM stream WHERE EXISTS (SELECT 1 FROM output) ORDER BY id")
+        .fetch_all(&mut *connections.read().await?)
+        .await?;
     let mut freed = 0;
     for stream in streams {
         loop {
             let mut transaction = connections.write().await?;
-            let result = step(&mut transaction, stream, &names).await;
+            let result = step(&mut transaction, stream).await;
             let step = transaction.end(result).await?;
             freed += step.octets;
             if step.finished {
@@ -58,22 +55,19 @@ struct Step {
 
 /// One group of one stream's frames. The outputs' positions are read in the same transaction, so that one which is
 /// attached meanwhile is either seen here or begins behind what is gone.
-async fn step(connection: &mut SqliteConnection, stream: i64, names: &str) -> Result<Step, Fault> {
+async fn step(connection: &mut SqliteConnection, stream: i64) -> Result<Step, Fault> {
     let batches: Vec<(i64, i64)> =
         sqlx::query_as("SELECT id, number FROM batch WHERE stream = $1 AND number > 0 ORDER BY number LIMIT $2")
             .bind(stream)
             .bind(BATCH_GROUP)
             .fetch_all(&mut *connection)
             .await?;
-    let slowest: Option<(i64, i64)> = sqlx::query_as(
-        "SELECT batch, frame FROM position WHERE stream = $1 AND output IN (SELECT value FROM json_each($2))
-         ORDER BY batch, frame LIMIT 1",
-    )
-    .bind(stream)
-    .bind(names)
-    .fetch_optional(&mut *connection)
-    .await?;
-    // A stream that none of the outputs takes is of no use to anybody.
+    let slowest: Option<(i64, i64)> =
+        sqlx::query_as("SELECT batch, frame FROM position WHERE stream = $1 ORDER BY batch, frame LIMIT 1")
+            .bind(stream)
+            .fetch_optional(&mut *connection)
+            .await?;
+    // A stream that no output takes is of no use to anybody.
     let passed = slowest.map_or(Position::after_batch(u64::MAX), position::decode);
     let (mut room, mut octets, mut removed_batches) = (GROUP, 0, 0);
     for (id, number) in &batches {

@@ -5,7 +5,7 @@ use super::fault::Fault;
 use crate::store::StoreError;
 use sqlx::{ConnectOptions, Connection};
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// The database. SQLite keeps its log and the log's index beside it (`-wal`, `-shm`).
@@ -13,6 +13,15 @@ const DATABASE: &str = "mde-collector.db";
 
 /// Held by the process that works on the folder.
 const LOCK: &str = "mde-collector.lock";
+
+/// Disk that is held back, so that outputs can go on when it is full.
+const RESERVE: &str = "mde-collector.reserve";
+
+/// Length of the reserve. Unit: octets. Source: design, "Store".
+const RESERVE_OCTETS: u64 = 16 << 20;
+
+/// The reserve is made while at least so much would be left beside it: not again at once after it was given up.
+const ROOM_FOR_RESERVE: u64 = 3 * RESERVE_OCTETS;
 
 /// A database that is being made; it gets its name when it is whole.
 const UNFINISHED: &str = "mde-collector.db.new";
@@ -47,6 +56,27 @@ impl Folder {
             remove_if_there(&folder.directory.join(format!("{UNFINISHED}{helper}")))?;
         }
         Ok(folder)
+    }
+
+    /// Holds the reserve back if it is not there and there is room. Whether it is there then.
+    pub(super) fn keep_reserve(&self) -> bool {
+        let path = self.directory.join(RESERVE);
+        if fs::metadata(&path).is_ok_and(|file| file.len() == RESERVE_OCTETS) {
+            return true;
+        }
+        if !free_octets(&self.directory).is_ok_and(|free| free >= RESERVE_OCTETS + ROOM_FOR_RESERVE) {
+            return false;
+        }
+        let made = File::create(&path).and_then(|file| occupy(&file)).is_ok();
+        if !made {
+            fs::remove_file(&path).ok();
+        }
+        made
+    }
+
+    /// Gives the reserve up; true when there was one.
+    pub(super) fn give_up_reserve(&self) -> bool {
+        fs::remove_file(self.directory.join(RESERVE)).is_ok()
     }
 
     /// Whether the log holds something that the database file may lack.
@@ -89,6 +119,23 @@ pub fn foreign_files(directory: &Path) -> io::Result<Vec<String>> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// What a process like this one may still write to the file system of a folder. Unit: octets.
+pub(super) fn free_octets(directory: &Path) -> Result<u64, StoreError> {
+    let system = rustix::fs::statvfs(directory).map_err(|cause| disk(cause.into()))?;
+    Ok(system.f_bavail.saturating_mul(system.f_frsize))
+}
+
+/// Takes the reserve's room on the disk, and not only its length.
+fn occupy(file: &File) -> io::Result<()> {
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_OCTETS) {
+        // Not every file system can.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+            io::copy(&mut io::repeat(b'r').take(RESERVE_OCTETS), &mut &*file).map(drop)
+        }
+        other => Ok(other?),
+    }
 }
 
 /// Makes a whole, empty database.

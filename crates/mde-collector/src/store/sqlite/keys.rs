@@ -5,25 +5,17 @@
 //! a few steps with each commit: the rows it removes lie side by side, and no index by time has to be kept.
 
 use super::fault::Fault;
+use super::many::{self, QUESTION_CHUNK, WRITE_CHUNK};
 use super::stream;
 use crate::record::{StoredKey, StreamKey, VersionKey};
 use sqlx::SqliteConnection;
 use std::fmt::Write;
-
-/// Keys in one INSERT: as many pages may have to be kept in memory for taking it back.
-const INSERT_CHUNK: usize = 250;
-
-/// Keys in one question.
-const QUESTION_CHUNK: usize = 1_000;
 
 /// Keys that the hand looks at for each key stored: with four, at most a third of those in the file are forgotten ones.
 const STEPS_PER_KEY: usize = 4;
 
 /// Bounds on the steps of one commit: it always gets on, and it never takes long.
 const STEPS: (usize, usize) = (1_000, 50_000);
-
-/// Keys of ended epochs that one commit removes.
-const OLD_EPOCH_STEPS: i64 = 20_000;
 
 /// For each key, whether the stream knows it. The more keys in one call, the fewer pages are read for each.
 pub(super) async fn known(
@@ -45,7 +37,7 @@ pub(super) async fn known(
              WHERE stored.stream = $2 AND stored.epoch = $3 AND stored.key = unhex(asked.value)
                AND stored.time_ms >= $4",
         )
-        .bind(json_array(part, |text, index| hex(text, &keys[*index])))
+        .bind(many::json_array(part, |text, index| many::hex(text, &keys[*index].0)))
         .bind(row.id)
         .bind(row.epoch)
         .bind(row.horizon_ms.unwrap_or(i64::MIN))
@@ -101,7 +93,7 @@ async fn insert(
     let mut sorted = keys.to_vec();
     sorted.sort_unstable_by_key(|stored| stored.key);
     let mut repeated = sorted.windows(2).filter(|pair| pair[0].key == pair[1].key).count();
-    for chunk in sorted.chunks(INSERT_CHUNK) {
+    for chunk in sorted.chunks(WRITE_CHUNK) {
         // Text: 32 hex digits of the key, then the time.
         let stored = sqlx::query(
             "INSERT INTO version_key (stream, epoch, key, time_ms)
@@ -111,8 +103,8 @@ async fn insert(
         )
         .bind(row.id)
         .bind(row.epoch)
-        .bind(json_array(chunk, |text, stored| {
-            hex(text, &stored.key);
+        .bind(many::json_array(chunk, |text, stored| {
+            many::hex(text, &stored.key.0);
             write!(text, "{}", stored.time_ms).expect("a String takes everything");
         }))
         .bind(row.horizon_ms.unwrap_or(i64::MIN))
@@ -176,28 +168,8 @@ pub(super) async fn sweep_old_epochs(connection: &mut SqliteConnection, row: &st
     )
     .bind(row.id)
     .bind(row.epoch)
-    .bind(OLD_EPOCH_STEPS)
+    .bind(many::OLD_EPOCH_STEPS)
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// A JSON array of texts: one parameter for any number of keys, so that the statement is always the same.
-fn json_array<T>(items: &[T], mut write: impl FnMut(&mut String, &T)) -> String {
-    let mut text = String::with_capacity(items.len() * 52 + 2);
-    text.push('[');
-    for (index, item) in items.iter().enumerate() {
-        text.push_str(if index == 0 { "\"" } else { ",\"" });
-        write(&mut text, item);
-        text.push('"');
-    }
-    text.push(']');
-    text
-}
-
-/// The key's 32 hex digits.
-fn hex(text: &mut String, key: &VersionKey) {
-    for byte in key.0 {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-    }
 }

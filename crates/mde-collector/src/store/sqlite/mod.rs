@@ -7,11 +7,15 @@ mod batch;
 mod check;
 mod collect;
 mod connection;
+mod entities;
 mod fault;
 mod files;
 mod frame;
+mod jump;
 mod keys;
 mod lease;
+mod many;
+mod outputs;
 mod position;
 mod read;
 mod stream;
@@ -19,16 +23,16 @@ mod stream;
 pub use files::foreign_files;
 
 use super::{
-    Attached, BatchId, Checkpoints, Commit, Depth, Lease, Leases, Outbox, StartAt, Store, StoreError, StreamState,
-    WallClock,
+    Attached, BatchId, Checkpoints, Commit, Depth, Entities, Jump, LastSeen, Lease, Leases, Outbox, OutputState,
+    Outputs, StartAt, Store, StoreError, StreamState, WallClock,
 };
-use crate::record::{BatchHead, Frame, Position, StoredFrame, StreamKey, VersionKey};
+use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
 use async_trait::async_trait;
 use connection::{Connections, Held, Transaction};
 use fault::Fault;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The store in a folder, or in memory for `persistence: memory`. Dropping it without `close` is what a kill does.
@@ -36,8 +40,10 @@ pub struct SqliteStore {
     connections: Connections,
     /// The database's name, for errors.
     path: PathBuf,
+    /// The folder that it is in; `None` in memory.
+    directory: Option<PathBuf>,
     now: WallClock,
-    /// `None` in memory and once closed.
+    /// The right to that folder. `None` where there is none: in memory, once closed, for a mere look.
     folder: Mutex<Option<files::Folder>>,
 }
 
@@ -51,7 +57,9 @@ pub async fn open(directory: &Path, now: WallClock) -> Result<SqliteStore, Store
     let path = files::database_of(directory);
     let writer = prepare(&folder, &path).await.map_err(|fault| fault.at(&path))?;
     let connections = Connections::beside(&path, writer).await.map_err(|fault| fault.at(&path))?;
-    SqliteStore { connections, path, now, folder: Mutex::new(Some(folder)) }.started().await
+    folder.keep_reserve();
+    let (directory, folder) = (Some(directory.to_owned()), Mutex::new(Some(folder)));
+    SqliteStore { connections, path, directory, now, folder }.started().await
 }
 
 /// Looks into the store of a folder, also while another process works on it: takes no lock, makes no file, and every
@@ -61,10 +69,11 @@ pub async fn look(directory: &Path, now: WallClock) -> Result<SqliteStore, Store
     let look = async {
         let mut connection = connection::for_reading(&path).connect().await?;
         check::identify(&mut connection, &path).await?;
+        check::require_newest(&mut connection, &path).await?;
         Ok(connection)
     };
     let connections = Connections::alone(look.await.map_err(|fault: Fault| fault.at(&path))?);
-    Ok(SqliteStore { connections, path, now, folder: Mutex::new(None) })
+    Ok(SqliteStore { connections, path, directory: Some(directory.to_owned()), now, folder: Mutex::new(None) })
 }
 
 /// Opens an empty store that lives as long as the value.
@@ -76,7 +85,7 @@ pub async fn open_memory(now: WallClock) -> Result<SqliteStore, StoreError> {
         Ok(connection)
     };
     let connections = Connections::alone(fill.await.map_err(|fault: Fault| fault.at(&path))?);
-    SqliteStore { connections, path, now, folder: Mutex::new(None) }.started().await
+    SqliteStore { connections, path, directory: None, now, folder: Mutex::new(None) }.started().await
 }
 
 /// The writing connection to a file that was looked at as closely as its last end demands.
@@ -89,9 +98,10 @@ async fn prepare(folder: &files::Folder, path: &Path) -> Result<SqliteConnection
     // has not been checked yet.
     let mut writer = connection::for_writing(path).connect().await?;
     inspection.close().await?;
+    check::structure(&mut writer, path, closed).await?;
     check::migrate(&mut writer).await?;
     if closed {
-        check::quick(&mut writer, path).await?;
+        check::quick(&mut writer).await?;
     } else {
         check::full(&mut writer).await?;
     }
@@ -128,6 +138,52 @@ impl SqliteStore {
         self.named(transaction.end(result).await)
     }
 
+    /// The right to the folder, where there is one.
+    fn folder(&self) -> MutexGuard<'_, Option<files::Folder>> {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether trying once more makes sense: the disk was full, and the reserve has been given up for this. Only for calls
+    /// that outputs need; what is pulled would eat it at once, and is refused until it is there again.
+    fn made_room<T>(&self, result: &Result<T, StoreError>) -> bool {
+        matches!(result, Err(StoreError::Disk(_))) && self.folder().as_ref().is_some_and(files::Folder::give_up_reserve)
+    }
+
+    /// One attempt at `advance`.
+    async fn try_advance(
+        &self,
+        lease: &Lease,
+        output: &str,
+        positions: &[(StreamKey, Position)],
+        memory: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let now_ms = (self.now)();
+        let mut transaction = self.transaction().await?;
+        let result = match lease::require(&mut transaction, lease).await {
+            Ok(()) => position::advance(&mut transaction, output, positions, memory, now_ms).await,
+            Err(fault) => Err(fault),
+        };
+        self.end(transaction, result).await
+    }
+
+    /// One attempt at `collect`.
+    async fn try_collect(&self, configured: &[String]) -> Result<u64, StoreError> {
+        if configured.is_empty() {
+            return Ok(0);
+        }
+        self.named(outputs::mark(&self.connections, configured, (self.now)()).await)?;
+        self.named(collect::free(&self.connections).await)
+    }
+
+    /// One attempt at `acquire`.
+    async fn try_acquire(&self, name: &str, owner: &str, term: Duration) -> Result<Option<Lease>, StoreError> {
+        let now_ms = (self.now)();
+        let until_ms = now_ms.saturating_add(i64::try_from(term.as_millis()).unwrap_or(i64::MAX));
+        let mut transaction = self.transaction().await?;
+        let result = lease::acquire(&mut transaction, name, owner, now_ms, until_ms).await;
+        self.end(transaction, result).await
+    }
+
     /// Gives a fault the name of the file.
     fn named<T>(&self, result: Result<T, Fault>) -> Result<T, StoreError> {
         result.map_err(|fault| fault.at(&self.path))
@@ -150,6 +206,10 @@ impl Outbox for SqliteStore {
     }
 
     async fn append(&self, batch: BatchId, frame: &Frame) -> Result<(), StoreError> {
+        if self.folder().as_ref().is_some_and(|folder| !folder.keep_reserve()) {
+            // What is left is for outputs: once they have caught up, there is room again.
+            return Err(StoreError::Disk("the reserve has been given up, the disk is full".to_owned()));
+        }
         let packed = frame::pack(frame);
         let mut transaction = self.transaction().await?;
         let result = batch::append(&mut transaction, batch, packed).await;
@@ -178,8 +238,9 @@ impl Outbox for SqliteStore {
     }
 
     async fn attach(&self, output: &str, stream: &StreamKey, start: &StartAt) -> Result<Attached, StoreError> {
+        let now_ms = (self.now)();
         let mut transaction = self.transaction().await?;
-        let result = position::attach(&mut transaction, output, stream, start).await;
+        let result = position::attach(&mut transaction, output, stream, start, now_ms).await;
         self.end(transaction, result).await
     }
 
@@ -190,12 +251,8 @@ impl Outbox for SqliteStore {
         positions: &[(StreamKey, Position)],
         memory: Option<&str>,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.transaction().await?;
-        let result = match lease::require(&mut transaction, lease).await {
-            Ok(()) => position::advance(&mut transaction, output, positions, memory).await,
-            Err(fault) => Err(fault),
-        };
-        self.end(transaction, result).await
+        let first = self.try_advance(lease, output, positions, memory).await;
+        if self.made_room(&first) { self.try_advance(lease, output, positions, memory).await } else { first }
     }
 
     async fn output_memory(&self, output: &str) -> Result<Option<String>, StoreError> {
@@ -213,8 +270,50 @@ impl Outbox for SqliteStore {
         self.named(read::octets(&mut reader).await)
     }
 
-    async fn collect(&self, outputs: &[String]) -> Result<u64, StoreError> {
-        self.named(collect::collect(&self.connections, outputs).await)
+    async fn collect(&self, configured: &[String]) -> Result<u64, StoreError> {
+        let first = self.try_collect(configured).await;
+        if self.made_room(&first) {
+            return self.try_collect(configured).await;
+        }
+        if let Some(folder) = &*self.folder() {
+            folder.keep_reserve();
+        }
+        first
+    }
+}
+
+#[async_trait]
+impl Outputs for SqliteStore {
+    async fn outputs(&self) -> Result<Vec<OutputState>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(outputs::all(&mut reader).await)
+    }
+
+    async fn live_bytes(&self) -> Result<u64, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(outputs::live_octets(&mut reader).await)
+    }
+
+    async fn let_go(&self, max_bytes: u64) -> Result<Vec<OutputState>, StoreError> {
+        self.named(outputs::let_go(&self.connections, (self.now)(), max_bytes).await)
+    }
+
+    async fn drop_output(&self, output: &str) -> Result<Option<OutputState>, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = outputs::drop_one(&mut transaction, output).await;
+        let dropped = self.end(transaction, result).await?;
+        self.named(collect::free(&self.connections).await)?;
+        Ok(dropped)
+    }
+
+    async fn jump(&self, optional: &[String], bytes: u64) -> Result<Vec<Jump>, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = jump::jump(&mut transaction, optional, bytes).await;
+        let jumped = self.end(transaction, result).await?;
+        if !jumped.is_empty() {
+            self.named(collect::free(&self.connections).await)?;
+        }
+        Ok(jumped)
     }
 }
 
@@ -253,13 +352,28 @@ impl Checkpoints for SqliteStore {
 }
 
 #[async_trait]
+impl Entities for SqliteStore {
+    async fn last_seen(&self, stream: &StreamKey, keys: &[EntityKey]) -> Result<Vec<Option<LastSeen>>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(entities::last_seen(&mut reader, stream, keys).await)
+    }
+
+    async fn count_absent(&self, stream: &StreamKey, since: u64) -> Result<(u64, u64), StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(entities::count_absent(&mut reader, stream, since).await)
+    }
+
+    async fn absent(&self, stream: &StreamKey, since: u64, limit: u32) -> Result<Vec<(EntityKey, String)>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(entities::absent(&mut reader, stream, since, limit).await)
+    }
+}
+
+#[async_trait]
 impl Leases for SqliteStore {
     async fn acquire(&self, name: &str, owner: &str, term: Duration) -> Result<Option<Lease>, StoreError> {
-        let now_ms = (self.now)();
-        let until_ms = now_ms.saturating_add(i64::try_from(term.as_millis()).unwrap_or(i64::MAX));
-        let mut transaction = self.transaction().await?;
-        let result = lease::acquire(&mut transaction, name, owner, now_ms, until_ms).await;
-        self.end(transaction, result).await
+        let first = self.try_acquire(name, owner, term).await;
+        if self.made_room(&first) { self.try_acquire(name, owner, term).await } else { first }
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -271,10 +385,14 @@ impl Leases for SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    async fn free_bytes(&self) -> Result<u64, StoreError> {
+        self.directory.as_deref().map_or(Ok(u64::MAX), files::free_octets)
+    }
+
     async fn close(&self) -> Result<(), StoreError> {
         self.named(self.connections.close().await)?;
         // The lock goes last: whoever takes it finds the files at rest.
-        self.folder.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        self.folder().take();
         Ok(())
     }
 }

@@ -15,16 +15,17 @@ pub(super) async fn attach(
     output: &str,
     stream: &StreamKey,
     start: &StartAt,
+    now_ms: i64,
 ) -> Result<Attached, Fault> {
     // The output comes first: with a stream that is made by this very call it shall count as the older one.
-    let newest_stream = meet(connection, output, start).await?;
+    let newest_stream = meet(connection, output, start, now_ms).await?;
     let row = stream::meet(connection, stream).await?;
     if let Some(position) = find(connection, output, row.id).await? {
         return Ok(Attached { stream: stream.clone(), position });
     }
     let position = match start {
         // A renaming takes over where the other stands; what the other never met, it has never sent.
-        StartAt::Output(other) => find(connection, other, row.id).await?.unwrap_or(Position::START),
+        StartAt::Output(other) => inherit(connection, output, other, row.id).await?.unwrap_or(Position::START),
         StartAt::Now if row.id <= newest_stream => Position::after_batch(unsigned(row.last_batch)),
         StartAt::Now | StartAt::Oldest => Position::START,
     };
@@ -38,25 +39,42 @@ pub(super) async fn attach(
     Ok(Attached { stream: stream.clone(), position })
 }
 
-/// The output's row, made if it is new: the newest stream of that moment. A renamed output keeps its memory.
-async fn meet(connection: &mut SqliteConnection, output: &str, start: &StartAt) -> Result<i64, Fault> {
+/// The output's row, made if it is new, and in use from now on: the newest stream of the moment in which it was made. A
+/// renamed output keeps its memory.
+async fn meet(connection: &mut SqliteConnection, output: &str, start: &StartAt, now_ms: i64) -> Result<i64, Fault> {
     let before = match start {
         StartAt::Output(other) => Some(other.as_str()),
         StartAt::Now | StartAt::Oldest => None,
     };
-    sqlx::query(
-        "INSERT INTO output (name, memory, newest_stream)
-         VALUES ($1, (SELECT memory FROM output WHERE name = $2), (SELECT coalesce(max(id), 0) FROM stream))
-         ON CONFLICT (name) DO NOTHING",
+    Ok(sqlx::query_scalar(
+        "INSERT INTO output (name, memory, newest_stream, used_ms)
+         VALUES ($1, (SELECT memory FROM output WHERE name = $2), (SELECT coalesce(max(id), 0) FROM stream), $3)
+         ON CONFLICT (name) DO UPDATE SET used_ms = excluded.used_ms, removed_ms = NULL
+         RETURNING newest_stream",
     )
     .bind(output)
     .bind(before)
-    .execute(&mut *connection)
-    .await?;
-    Ok(sqlx::query_scalar("SELECT newest_stream FROM output WHERE name = $1")
-        .bind(output)
-        .fetch_one(connection)
-        .await?)
+    .bind(now_ms)
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Where the other output stands, and a note about it: once that one is no longer configured, this one has replaced it.
+async fn inherit(
+    connection: &mut SqliteConnection,
+    output: &str,
+    other: &str,
+    stream: i64,
+) -> Result<Option<Position>, Fault> {
+    let position = find(connection, other, stream).await?;
+    if position.is_some() {
+        sqlx::query("UPDATE output SET heir_of = $2 WHERE name = $1")
+            .bind(output)
+            .bind(other)
+            .execute(connection)
+            .await?;
+    }
+    Ok(position)
 }
 
 /// Where the output stands in a stream; `None` before they have met.
@@ -82,6 +100,7 @@ pub(super) async fn advance(
     output: &str,
     positions: &[(StreamKey, Position)],
     memory: Option<&str>,
+    now_ms: i64,
 ) -> Result<(), Fault> {
     for (stream, new) in positions {
         let row = stream::find(connection, stream).await?;
@@ -106,15 +125,14 @@ pub(super) async fn advance(
             .execute(&mut *connection)
             .await?;
     }
-    if let Some(memory) = memory {
-        let kept = sqlx::query("UPDATE output SET memory = $2 WHERE name = $1")
-            .bind(output)
-            .bind(memory)
-            .execute(connection)
-            .await?;
-        if kept.rows_affected() == 0 {
-            return Err(Fault::broken(format!("output {output}"), "it has not been attached to any stream"));
-        }
+    let kept = sqlx::query("UPDATE output SET memory = coalesce($2, memory), used_ms = $3 WHERE name = $1")
+        .bind(output)
+        .bind(memory)
+        .bind(now_ms)
+        .execute(connection)
+        .await?;
+    if kept.rows_affected() == 0 && memory.is_some() {
+        return Err(Fault::broken(format!("output {output}"), "it has not been attached to any stream"));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! SQLite under the suite, and what only a file can suffer.
 
 mod damage;
+mod formats;
 mod kill;
 mod measure;
 
@@ -47,10 +48,16 @@ impl Disk {
         open(&self.folder(), self.clock.wall()).await
     }
 
+    /// Moves on. What an abandoned folder holds back would only fill the disk.
+    fn next(&mut self) {
+        fs::remove_file(self.folder().join("mde-collector.reserve")).ok();
+        self.generation += 1;
+    }
+
     /// Goes on in a copy of what is on disk now. The lock file is left behind: a dead process holds no lock.
     fn snapshot(&mut self) {
         let from = self.folder();
-        self.generation += 1;
+        self.next();
         let to = self.folder();
         fs::create_dir(&to).expect("a new folder");
         for name in ["mde-collector.db", "mde-collector.db-wal"] {
@@ -73,7 +80,7 @@ impl Place for Disk {
     }
 
     fn renew(&mut self) {
-        self.generation += 1;
+        self.next();
     }
 
     fn clock(&self) -> &TestClock {

@@ -1,6 +1,6 @@
 //! What can be called, and how sequences of it are drawn.
 
-use super::{KEYS, OUTPUTS, OWNERS, STREAMS};
+use super::{ENTITIES, KEYS, OUTPUTS, OWNERS, STREAMS};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -33,6 +33,9 @@ pub(super) enum Call {
         epoch: u64,
         wrong_count: bool,
         keys: Vec<(u64, i64)>,
+        /// Entities, and how far the snapshot lies behind the newest number drawn so far.
+        seen: Vec<(u64, u64)>,
+        gone: Vec<u64>,
         progress: Move,
     },
     StartAgain {
@@ -55,6 +58,18 @@ pub(super) enum Call {
     Collect {
         outputs: Vec<usize>,
     },
+    LetGo {
+        max_bytes: u64,
+    },
+    Drop {
+        output: usize,
+    },
+    Jump {
+        outputs: Vec<usize>,
+        bytes: u64,
+    },
+    /// So much that removed outputs may be let go.
+    WaitDays(i64),
     Kill,
     Close,
 }
@@ -87,10 +102,11 @@ pub(super) fn calls() -> impl Strategy<Value = Call> {
             (lease.clone(), stream.clone(), prop::option::weighted(0.8, any_index.clone()), epoch_behind),
             prop::bool::weighted(0.1),
             vec((0..KEYS, 0..60_i64), 0..3),
+            (vec((0..ENTITIES, 0..3_u64), 0..4), vec(0..ENTITIES, 0..2)),
             progress,
         )
-            .prop_map(|((lease, stream, batch, epoch), wrong_count, keys, progress)| Call::Commit {
-                lease, stream, batch, epoch, wrong_count, keys, progress,
+            .prop_map(|((lease, stream, batch, epoch), wrong_count, keys, (seen, gone), progress)| Call::Commit {
+                lease, stream, batch, epoch, wrong_count, keys, seen, gone, progress,
             }),
         1 => (lease.clone(), stream.clone()).prop_map(|(lease, stream)| Call::StartAgain { lease, stream }),
         4 => (0..OUTPUTS.len(), stream.clone(), 0..5_usize)
@@ -99,7 +115,11 @@ pub(super) fn calls() -> impl Strategy<Value = Call> {
             .prop_map(|(lease, output, stream, batch, frame, memory)| Call::Advance {
                 lease, output, stream, batch, frame: if frame == 2 { u32::MAX } else { frame }, memory,
             }),
-        3 => vec(0..OUTPUTS.len(), 0..4).prop_map(|outputs| Call::Collect { outputs }),
+        4 => vec(0..OUTPUTS.len(), 0..4).prop_map(|outputs| Call::Collect { outputs }),
+        1 => (0..300_u64).prop_map(|max_bytes| Call::LetGo { max_bytes }),
+        1 => (0..OUTPUTS.len()).prop_map(|output| Call::Drop { output }),
+        2 => (vec(0..OUTPUTS.len(), 0..3), 0..400_u64).prop_map(|(outputs, bytes)| Call::Jump { outputs, bytes }),
+        1 => (1..5_i64).prop_map(Call::WaitDays),
         1 => Just(Call::Kill),
         1 => Just(Call::Close),
     ]

@@ -1,6 +1,7 @@
 //! What a store should hold, in plain maps.
 
 use super::super::{BatchId, Frame, Lease, Position, StoreError, StreamKey};
+use crate::store::LastSeen;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stream.
@@ -12,6 +13,7 @@ pub(super) struct ModelStream {
     pub(super) last_batch: u64,
     pub(super) horizon_ms: i64,
     pub(super) keys: BTreeMap<u64, i64>,
+    pub(super) entities: BTreeMap<u64, LastSeen>,
     /// Visible frames that nobody has removed: events, octets on disk, time of storing.
     pub(super) frames: BTreeMap<(u64, u32), (Frame, u64, i64)>,
 }
@@ -41,6 +43,11 @@ pub(super) struct ModelOutput {
     /// Streams that were met before the output.
     pub(super) older: BTreeSet<usize>,
     pub(super) positions: BTreeMap<usize, Position>,
+    pub(super) used_ms: i64,
+    pub(super) removed_ms: Option<i64>,
+    /// Whose place it took since configured outputs were last named.
+    pub(super) heir_of: Option<&'static str>,
+    pub(super) lost_events: u64,
 }
 
 /// All that a store keeps.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::record::{BatchHead, Frame, Position, StreamKey};
-use crate::store::sqlite::{connection, foreign_files, frame, look, read};
-use crate::store::{BatchCount, BatchId, Checkpoints, Commit, Lease, Leases, Outbox, Progress, StoreError};
+use crate::store::sqlite::{check, connection, foreign_files, frame, look, read};
+use crate::store::{BatchCount, BatchId, Checkpoints, Commit, Lease, Leases, Outbox, Progress, StartAt, StoreError};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::time::Duration;
 
@@ -254,7 +254,10 @@ async fn a_newer_format_is_refused_and_left_as_it_is() {
     tamper(&disk, "PRAGMA user_version = 99").await;
     let before = fs::read(database(&disk)).expect("read");
     let error = refusal(&disk).await;
-    assert!(matches!(error, StoreError::Newer { found: 99, known: 1, .. }), "{error:?}");
+    assert!(
+        matches!(error, StoreError::Newer { found: 99, known, .. } if known == check::newest_format()),
+        "{error:?}"
+    );
     assert_eq!(fs::read(database(&disk)).expect("read"), before);
 }
 
@@ -313,7 +316,7 @@ async fn a_broken_off_creation_is_begun_anew() {
     let mut names: Vec<_> =
         fs::read_dir(disk.folder()).expect("list").map(|entry| entry.expect("entry").file_name()).collect();
     names.sort();
-    assert_eq!(names, ["mde-collector.db", "mde-collector.lock"]);
+    assert_eq!(names, ["mde-collector.db", "mde-collector.lock", "mde-collector.reserve"]);
 }
 
 #[tokio::test]
@@ -327,31 +330,129 @@ async fn other_files_are_named_and_left_alone() {
     assert_eq!(fs::read_to_string(disk.folder().join("alerts.json")).expect("read"), "{}");
 }
 
+/// Runs a pragma on the writing connection: a bound on its pages is as good as a full disk.
+async fn limit(store: &SqliteStore, pages: u32) {
+    let mut transaction = store.connections.write().await.expect("writer");
+    let pragma = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+    let done = sqlx::query(pragma).fetch_all(&mut *transaction).await.map(drop).map_err(Into::into);
+    transaction.end(done).await.expect("pragma");
+}
+
+/// Fills what is left, with batches that nobody ever sees. Returns the error that ends it.
+async fn stuff(store: &SqliteStore) -> StoreError {
+    loop {
+        if let Err(error) = put(store, 2).await {
+            return error;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_stops_writing_and_nothing_else() {
     let disk = Disk::new();
     let store = disk.open_store().await.expect("open");
     put(&store, 1).await.expect("put");
-    let limit = async |statement: &'static str| {
-        let mut transaction = store.connections.write().await.expect("writer");
-        let done = sqlx::query(statement).fetch_all(&mut *transaction).await.map(drop).map_err(Into::into);
-        transaction.end(done).await.expect("pragma");
-    };
-    limit("PRAGMA max_page_count = 1").await;
-    let error = loop {
-        // A few frames may still fit into free pages.
-        if let Err(error) = put(&store, 2).await {
-            break error;
-        }
-    };
+    limit(&store, 1).await;
+    // A few frames may still fit into free pages.
+    let error = stuff(&store).await;
     assert!(matches!(error, StoreError::Disk(_)), "{error:?}");
     for _ in 0..3 {
         assert!(matches!(put(&store, 2).await, Err(StoreError::Disk(_))), "it stays full, and says so each time");
     }
     assert_eq!(store.read(&alerts(), Position::START, usize::MAX).await.expect("outputs go on").len(), 1);
-    limit("PRAGMA max_page_count = 1000000").await;
+    limit(&store, 1_000_000).await;
     assert_eq!(put(&store, 2).await.expect("there is room again"), 2);
     assert_eq!(whole(&store).await, 2);
+}
+
+#[tokio::test]
+async fn the_reserve_is_given_up_for_outputs_alone_and_held_back_again() {
+    let disk = Disk::new();
+    let store = disk.open_store().await.expect("open");
+    let reserve = disk.folder().join("mde-collector.reserve");
+    assert_eq!(length(&reserve), 16 << 20);
+    store.attach("devo", &alerts(), &StartAt::Oldest).await.expect("attach");
+    put(&store, 1).await.expect("put");
+    let lease = lease(&store).await;
+    limit(&store, 1).await;
+    stuff(&store).await;
+    assert!(reserve.exists(), "what is pulled does not get it");
+
+    let long = "name ".repeat(20_000);
+    let positions = [(alerts(), Position::after_batch(1))];
+    let error = store.advance(&lease, "devo", &positions, Some(&long)).await.expect_err("this disk stays full");
+    assert!(matches!(error, StoreError::Disk(_)), "{error:?}");
+    assert!(!reserve.exists(), "it is given up before an output is refused");
+    assert_eq!(store.attach("devo", &alerts(), &StartAt::Now).await.expect("attach").position, Position::START);
+
+    limit(&store, 1_000_000).await;
+    store.advance(&lease, "devo", &positions, Some(&long)).await.expect("there is room again");
+    store.collect(&["devo".to_owned()]).await.expect("collect");
+    assert_eq!(length(&reserve), 16 << 20);
+    // One that was broken off while it was made is made anew.
+    fs::File::options().write(true).open(&reserve).and_then(|file| file.set_len(5)).expect("cut");
+    store.close().await.expect("close");
+    disk.open_store().await.expect("open");
+    assert_eq!(length(&reserve), 16 << 20);
+}
+
+/// Names a folder on a small file system (about 100 MiB) that may be filled up.
+const SMALL_DISK: &str = "MDE_COLLECTOR_SMALL_DISK";
+
+#[tokio::test]
+#[ignore = "needs a small file system of its own"]
+async fn outputs_go_on_while_a_real_disk_is_full() {
+    let root = PathBuf::from(std::env::var_os(SMALL_DISK).expect("MDE_COLLECTOR_SMALL_DISK names a folder"));
+    let folder = root.join("state");
+    fs::remove_dir_all(&folder).ok();
+    let store = open(&folder, TestClock::default().wall()).await.expect("open");
+    store.attach("devo", &alerts(), &StartAt::Oldest).await.expect("attach");
+    let mut batches = 0;
+    while batches < 40 {
+        batches = put(&store, u8::try_from(batches + 1).expect("few")).await.expect("there is room");
+    }
+    // Somebody else's file takes all of the rest, and the log is already full of earlier commits.
+    let mut filler = fs::File::create(root.join("filler")).expect("create");
+    while std::io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}
+    let error = stuff(&store).await;
+    assert!(matches!(error, StoreError::Disk(_)), "{error:?}");
+
+    for batch in 1..=40 {
+        let lease = lease(&store).await;
+        let positions = [(alerts(), Position::after_batch(batch))];
+        let memory = batch.to_string().repeat(5_000);
+        store.advance(&lease, "devo", &positions, Some(&memory)).await.expect("an output goes on");
+        store.collect(&["devo".to_owned()]).await.expect("and frees what it has passed");
+    }
+    assert!(!folder.join("mde-collector.reserve").exists());
+    drop(filler);
+    fs::remove_file(root.join("filler")).expect("remove");
+    assert_eq!(store.collect(&["devo".to_owned()]).await.expect("collect"), 0);
+    assert!(folder.join("mde-collector.reserve").exists());
+    let next = whole_after(&store, 40).await + 1;
+    put(&store, u8::try_from(next).expect("few")).await.expect("pulling goes on");
+    store.close().await.expect("close");
+    fs::remove_dir_all(folder).expect("remove");
+}
+
+/// The newest batch, where those up to `collected` are gone.
+async fn whole_after(store: &SqliteStore, collected: u64) -> u64 {
+    let last = store.stream(&alerts()).await.expect("stream").last_batch;
+    let frames = store.read(&alerts(), Position::after_batch(collected), usize::MAX).await.expect("read");
+    assert_eq!(frames.len() as u64, last - collected);
+    last
+}
+
+#[tokio::test]
+async fn free_octets_are_those_of_the_folders_file_system() {
+    let disk = Disk::new();
+    let store = disk.open_store().await.expect("open");
+    let free = store.free_bytes().await.expect("free");
+    assert!(free > 0 && free < u64::MAX, "{free}");
+    let beside = look(&disk.folder(), disk.clock.wall()).await.expect("look");
+    assert!(beside.free_bytes().await.expect("free") < u64::MAX);
+    let memory = open_memory(TestClock::default().wall()).await.expect("open");
+    assert_eq!(memory.free_bytes().await.expect("free"), u64::MAX);
 }
 
 #[tokio::test]

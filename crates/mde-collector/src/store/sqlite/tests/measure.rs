@@ -2,8 +2,8 @@
 //! `cargo test --release -p mde-collector --lib measure -- --ignored --nocapture --test-threads 1`.
 
 use super::*;
-use crate::record::{BatchHead, Frame, Position, StoredKey, StreamKey, VersionKey};
-use crate::store::{BatchCount, Checkpoints, Commit, Leases, Outbox, Progress, StartAt};
+use crate::record::{BatchHead, EntityKey, Frame, Position, StoredKey, StreamKey, VersionKey};
+use crate::store::{BatchCount, Checkpoints, Commit, Entities, Leases, Outbox, Progress, Seen, StartAt};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -202,4 +202,61 @@ async fn keys_of_a_large_snapshot_and_depth_of_a_long_backlog() {
     let depth = store.depth("devo").await.expect("depth");
     println!("depth of {} batches: {:?}", depth.events, started.elapsed());
     println!("{} KiB now, {} KiB at most", proc("status", "VmRSS:"), proc("status", "VmHWM:"));
+}
+
+/// Shows snapshots of `count` entities to the store, page by page, and asks what a snapshot's end asks.
+async fn snapshots_of(count: u64) {
+    let disk = Disk::new();
+    let store = disk.open_store().await.expect("open");
+    let lease = store.acquire("stream", "node", Duration::from_secs(1000)).await.expect("acquire").expect("free");
+    for snapshot in 1..=3 {
+        let (mut asked, mut stored, written) = (Duration::ZERO, Duration::ZERO, proc("io", "write_bytes:"));
+        let mut slowest = Duration::ZERO;
+        // The last snapshot lacks a tenth.
+        let present = if snapshot == 3 { count / 10 * 9 } else { count };
+        for first in (0..present).step_by(EVENTS as usize) {
+            let seen: Vec<Seen> = (first..(first + EVENTS).min(present))
+                .map(|number| {
+                    let (key, content) = (half(number), half(number + snapshot));
+                    let id =
+                        VersionKey(half(number + 7)).0.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+                    Seen { key: EntityKey(key), id: format!("{id}01234567"), snapshot, content }
+                })
+                .collect();
+            let question: Vec<EntityKey> = seen.iter().map(|seen| seen.key).collect();
+            let started = Instant::now();
+            let answer = store.last_seen(&machines(), &question).await.expect("last seen");
+            assert_eq!(answer.iter().filter(|last| last.is_some()).count() == answer.len(), snapshot > 1);
+            asked += started.elapsed();
+            let started = Instant::now();
+            store.commit(&lease, &machines(), &Commit { epoch: 1, seen, ..Commit::default() }).await.expect("commit");
+            stored += started.elapsed();
+            slowest = slowest.max(started.elapsed());
+        }
+        let pages = u32::try_from(present.div_ceil(EVENTS)).expect("few");
+        println!(
+            "snapshot {snapshot} of {count}: last_seen {:?}, commit {:?} (slowest {slowest:?}) for 10,000; {} octets written each",
+            asked / pages,
+            stored / pages,
+            (proc("io", "write_bytes:") - written) / present
+        );
+    }
+    let started = Instant::now();
+    let counted = store.count_absent(&machines(), 3).await.expect("count");
+    println!("count_absent {counted:?}: {:?}", started.elapsed());
+    let started = Instant::now();
+    let absent = store.absent(&machines(), 3, 10_000).await.expect("absent");
+    println!("absent {}: {:?}", absent.len(), started.elapsed());
+    let started = Instant::now();
+    let gone = absent.into_iter().map(|(key, _)| key).collect();
+    store.commit(&lease, &machines(), &Commit { epoch: 1, gone, ..Commit::default() }).await.expect("commit");
+    println!("gone 10,000: {:?}", started.elapsed());
+    println!("{} KiB now, {} KiB at most", proc("status", "VmRSS:"), proc("status", "VmHWM:"));
+}
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn snapshots_of_a_hundred_thousand_and_a_million_entities() {
+    snapshots_of(100_000).await;
+    snapshots_of(1_000_000).await;
 }

@@ -1,0 +1,214 @@
+//! What a store should do with its outputs.
+
+use super::super::{Position, StartAt, at};
+use super::state::{Model, ModelOutput, ModelStream};
+use crate::store::{Depth, Jump, OutputState, REMOVED_KEPT};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Beyond everything.
+const END: Position = Position::after_batch(u64::MAX);
+
+/// Octets of frames up to a position.
+fn octets_through(stream: &ModelStream, through: Position) -> u64 {
+    let passed = stream.frames.iter().filter(|((batch, frame), _)| at(*batch, *frame) <= through);
+    passed.map(|(_, (_, octets, _))| *octets).sum()
+}
+
+impl Model {
+    /// The slowest position in a stream of the outputs that `counts` chooses.
+    fn slowest(&self, stream: usize, counts: impl Fn(&str, &ModelOutput) -> bool) -> Option<Position> {
+        let chosen = self.outputs.iter().filter(|(name, output)| counts(name, output));
+        chosen.filter_map(|(_, output)| output.positions.get(&stream)).min().copied()
+    }
+
+    /// Where the output stands from now on.
+    pub(super) fn attach(
+        &mut self,
+        output: &'static str,
+        stream: usize,
+        start: &StartAt,
+        from: Option<&'static str>,
+        now_ms: i64,
+    ) -> Position {
+        let other = from.and_then(|from| self.outputs.get(from));
+        let inherited = other.and_then(|other| other.positions.get(&stream)).copied();
+        let memory = other.and_then(|other| other.memory.clone());
+        let older = self.met.iter().copied().collect();
+        let last_batch = self.meet(stream).last_batch;
+        let fresh = || ModelOutput { memory, older, ..ModelOutput::default() };
+        let known = self.outputs.entry(output).or_insert_with(fresh);
+        known.used_ms = now_ms;
+        known.removed_ms = None;
+        if let Some(position) = known.positions.get(&stream) {
+            return *position;
+        }
+        let position = match start {
+            StartAt::Output(_) => {
+                known.heir_of = from.filter(|_| inherited.is_some()).or(known.heir_of);
+                inherited.unwrap_or(Position::START)
+            }
+            StartAt::Now if known.older.contains(&stream) => Position::after_batch(last_batch),
+            StartAt::Now | StartAt::Oldest => Position::START,
+        };
+        known.positions.insert(stream, position);
+        position
+    }
+
+    /// These are configured, the others are removed; what was renamed goes.
+    pub(super) fn mark(&mut self, configured: &BTreeSet<&str>, now_ms: i64) {
+        for (name, output) in &mut self.outputs {
+            output.removed_ms = (!configured.contains(name)).then(|| output.removed_ms.unwrap_or(now_ms));
+        }
+        let renamed: Vec<(&str, &str)> = self
+            .outputs
+            .iter()
+            .filter(|(_, heir)| heir.removed_ms.is_none())
+            .filter_map(|(name, heir)| Some((*name, heir.heir_of?)))
+            .filter(|(_, old)| self.outputs.get(old).is_some_and(|old| old.removed_ms.is_some()))
+            .collect();
+        for (heir, old) in renamed {
+            let taken = self.outputs[heir].positions.clone();
+            let Some(left) = self.outputs.get_mut(old) else { continue };
+            left.positions.retain(|stream, _| !taken.contains_key(stream));
+            if left.positions.is_empty() {
+                let lost_events = left.lost_events;
+                self.outputs.remove(old);
+                self.outputs.get_mut(heir).expect("listed above").lost_events += lost_events;
+            }
+        }
+        self.outputs.values_mut().for_each(|output| output.heir_of = None);
+    }
+
+    /// Removes what all outputs have passed. Returns its octets.
+    pub(super) fn free(&mut self) -> u64 {
+        let mut freed = 0;
+        for stream in self.met.clone() {
+            let passed = self.slowest(stream, |_, _| true).unwrap_or(END);
+            let known = self.streams.get_mut(&stream).expect("met");
+            if !self.outputs.is_empty() {
+                freed += octets_through(known, passed);
+                known.frames.retain(|(batch, frame), _| at(*batch, *frame) > passed);
+            }
+        }
+        freed
+    }
+
+    /// Octets that configured outputs have passed.
+    fn passed_bytes(&self) -> u64 {
+        let passed = |stream| self.slowest(stream, |_, output| output.removed_ms.is_none()).unwrap_or(END);
+        self.streams.iter().map(|(stream, known)| octets_through(known, passed(*stream))).sum()
+    }
+
+    /// Octets of all frames, visible or not.
+    pub(super) fn bytes(&self) -> u64 {
+        let visible: u64 = self.streams.values().map(|known| octets_through(known, END)).sum();
+        visible + self.open.iter().flat_map(|open| open.frames.iter().map(|(_, octets)| *octets)).sum::<u64>()
+    }
+
+    /// Octets of frames that configured outputs need.
+    pub(super) fn live_bytes(&self) -> u64 {
+        self.bytes() - self.passed_bytes()
+    }
+
+    /// Forgets an output.
+    pub(super) fn drop_output(&mut self, output: &str) -> Option<OutputState> {
+        self.outputs.contains_key(output).then(|| self.output_state(output)).inspect(|_| {
+            self.outputs.remove(output);
+        })
+    }
+
+    /// Those that must go, as they were.
+    pub(super) fn let_go(&mut self, now_ms: i64, max_bytes: u64) -> Vec<OutputState> {
+        let mut gone = Vec::new();
+        loop {
+            self.free();
+            let removed = self
+                .outputs
+                .iter()
+                .filter_map(|(name, output)| output.removed_ms.map(|removed_ms| (removed_ms, output.used_ms, *name)));
+            let Some((removed_ms, _, name)) = removed.min() else { return gone };
+            let over = u128::from(now_ms.abs_diff(removed_ms)) >= REMOVED_KEPT.as_millis();
+            if !over && self.passed_bytes() <= max_bytes {
+                return gone;
+            }
+            gone.extend(self.drop_output(name));
+        }
+    }
+
+    /// Moves the optional ones over the oldest batches that none but they need.
+    pub(super) fn jump(&mut self, optional: &BTreeSet<&str>, bytes: u64) -> Vec<Jump> {
+        let mut candidates = Vec::new();
+        for (order, stream) in self.met.iter().enumerate() {
+            let live = |output: &ModelOutput| output.removed_ms.is_none();
+            let behind = self.slowest(*stream, |name, output| live(output) && optional.contains(name));
+            let needed = self.slowest(*stream, |name, output| live(output) && !optional.contains(name)).unwrap_or(END);
+            let mut batches: BTreeMap<u64, (i64, u64, u32)> = BTreeMap::new();
+            for ((batch, frame), (_, octets, stored_ms)) in &self.streams[stream].frames {
+                let known = batches.entry(*batch).or_insert((*stored_ms, 0, 0));
+                known.1 += octets;
+                known.2 = *frame;
+            }
+            for (batch, (stored_ms, octets, last)) in batches {
+                if behind.is_some_and(|behind| at(batch, last) > behind) && at(batch, last) <= needed {
+                    candidates.push((stored_ms, order, batch, *stream, octets));
+                }
+            }
+        }
+        candidates.sort_unstable();
+        let (mut passed, mut lost) = (0, BTreeMap::new());
+        for (_, _, batch, stream, octets) in candidates {
+            if passed >= bytes {
+                break;
+            }
+            passed += octets;
+            let target = Position::after_batch(batch);
+            for (name, output) in self.outputs.iter_mut().filter(|(name, _)| optional.contains(*name)) {
+                let Some(position) = output.positions.get_mut(&stream) else { continue };
+                if output.removed_ms.is_none() && *position < target {
+                    let jumped = self.streams[&stream]
+                        .frames
+                        .iter()
+                        .filter(|((batch, frame), _)| at(*batch, *frame) > *position && at(*batch, *frame) <= target);
+                    let events: u64 = jumped.map(|(_, (frame, _, _))| u64::from(frame.events)).sum();
+                    *position = target;
+                    output.lost_events += events;
+                    *lost.entry(*name).or_insert(0) += events;
+                }
+            }
+        }
+        lost.retain(|_, events| *events > 0);
+        if !lost.is_empty() {
+            self.free();
+        }
+        lost.into_iter().map(|(output, events)| Jump { output: output.to_owned(), events }).collect()
+    }
+
+    /// What should wait for an output.
+    pub(super) fn depth(&self, output: &str) -> Depth {
+        let mut depth = Depth::default();
+        let Some(known) = self.outputs.get(output) else { return depth };
+        for (stream, position) in &known.positions {
+            for ((batch, seq), (frame, octets, stored_ms)) in &self.streams[stream].frames {
+                if at(*batch, *seq) > *position {
+                    depth.events += u64::from(frame.events);
+                    depth.bytes += octets;
+                    depth.oldest_ms = Some(depth.oldest_ms.map_or(*stored_ms, |oldest_ms| oldest_ms.min(*stored_ms)));
+                }
+            }
+        }
+        depth
+    }
+
+    /// What should be told of an output that is known.
+    pub(super) fn output_state(&self, output: &str) -> OutputState {
+        let known = &self.outputs[output];
+        OutputState {
+            name: output.to_owned(),
+            depth: self.depth(output),
+            memory: known.memory.clone(),
+            used_ms: Some(known.used_ms),
+            removed_ms: known.removed_ms,
+            lost_events: known.lost_events,
+        }
+    }
+}

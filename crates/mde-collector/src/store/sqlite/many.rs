@@ -1,0 +1,32 @@
+//! Many values in one parameter, so that a statement is always the same text however many there are.
+
+use std::fmt::Write;
+
+/// Rows that one statement writes: as many pages may have to be kept in memory for taking it back.
+pub(super) const WRITE_CHUNK: usize = 250;
+
+/// Values in one question.
+pub(super) const QUESTION_CHUNK: usize = 1_000;
+
+/// Rows of ended epochs that one commit removes from a table.
+pub(super) const OLD_EPOCH_STEPS: i64 = 20_000;
+
+/// A JSON array of texts for `json_each`. What `write` adds must need no escapes: digits, hex digits.
+pub(super) fn json_array<T>(items: &[T], mut write: impl FnMut(&mut String, &T)) -> String {
+    let mut text = String::with_capacity(items.len() * 52 + 2);
+    text.push('[');
+    for (index, item) in items.iter().enumerate() {
+        text.push_str(if index == 0 { "\"" } else { ",\"" });
+        write(&mut text, item);
+        text.push('"');
+    }
+    text.push(']');
+    text
+}
+
+/// Two digits for each octet, as `unhex` reads them.
+pub(super) fn hex(text: &mut String, octets: &[u8]) {
+    for octet in octets {
+        write!(text, "{octet:02x}").expect("a String takes everything");
+    }
+}
