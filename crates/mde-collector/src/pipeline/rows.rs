@@ -20,8 +20,6 @@ use std::collections::HashMap;
 const CHUNK_ROWS: usize = 512;
 /// … or this much of them. Unit: octets.
 const CHUNK_BYTES: usize = 512 * 1024;
-/// 100 ns in a millisecond.
-const TICKS: i64 = 10_000;
 
 /// Rows that wait to be taken together, one behind the other.
 #[derive(Default)]
@@ -90,6 +88,8 @@ struct Named<'a> {
     time: Option<i64>,
     /// Whether it may change without saying when.
     open: bool,
+    /// The moment by which its key is forgotten. Unit: milliseconds since 1970, UTC.
+    kept_ms: i64,
 }
 
 impl Intake {
@@ -105,8 +105,9 @@ impl Intake {
         let pulled_ms = way.machine.pulled_ms();
         for text in chunk.rows() {
             let row = self.name(text, pulled_ms, way.numbers)?;
-            if way.machine.row(Row { key: row.key, id: &row.id, time: row.time, open: row.open })? {
-                rows.push(row);
+            let told = Row { key: row.key, id: &row.id, time: row.time, open: row.open };
+            if let Some(kept_ms) = way.machine.row(told)? {
+                rows.push(Named { kept_ms, ..row });
             }
         }
         if !rows.is_empty() {
@@ -127,8 +128,7 @@ impl Intake {
         let known = way.store.known(&self.source.stream, &keys).await?;
         let pulled_ms = way.machine.pulled_ms();
         for (row, known) in rows.iter().zip(known) {
-            let time_ms = row.time.unwrap_or_default().div_euclid(TICKS);
-            if known || !way.batch.version(StoredKey { key: row.key, time_ms }) {
+            if known || !way.batch.version(StoredKey { key: row.key, time_ms: row.kept_ms }) {
                 way.report.repeated += 1;
             } else {
                 let hidden = self.hidden(row)?;
@@ -201,14 +201,23 @@ impl Intake {
                 }
                 let key = identity(&parts).key();
                 parts.insert(0, Cow::Owned(pulled_ms.to_string()));
-                return Ok(Named { identity: identity(&parts), record, text, id, key, time: None, open: false });
+                return Ok(Named {
+                    identity: identity(&parts),
+                    record,
+                    text,
+                    id,
+                    key,
+                    time: None,
+                    open: false,
+                    kept_ms: 0,
+                });
             }
         };
         if let Some(query) = query {
             parts.insert(0, Cow::Owned(query.name.clone()));
         }
         let identity = identity(&parts);
-        Ok(Named { key: identity.key(), identity, record, text, id, time, open })
+        Ok(Named { key: identity.key(), identity, record, text, id, time, open, kept_ms: 0 })
     }
 
     /// The row with its hidden values replaced; `None` where it has none.

@@ -53,11 +53,12 @@ pub trait Machine: Send {
     /// passing fault, the same is asked again.
     fn next(&mut self, now: Now) -> Option<Step>;
 
-    /// Takes a row of the answer under way, and says whether it is to be stored.
+    /// Takes a row of the answer under way, and says by which moment its key is forgotten, as an outcome's
+    /// `forget_before_ms`. `None`: it is not to be stored. Unit: milliseconds since 1970, UTC.
     ///
     /// # Errors
     /// A row that the question excludes: nothing of the answer is to be stored.
-    fn row(&mut self, row: Row<'_>) -> Result<bool, PullError>;
+    fn row(&mut self, row: Row<'_>) -> Result<Option<i64>, PullError>;
 
     /// The snapshot under way, for the store; `None` where the way is no snapshot.
     fn snapshot(&self) -> Option<Numbered> {

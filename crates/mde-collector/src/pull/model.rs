@@ -238,9 +238,8 @@ impl Store {
                     for (number, record) in rows {
                         let (key, id) = (record.key(number), format!("a{number}"));
                         let row = Row { key, id: &id, time: record.time, open: record.open };
-                        if machine.row(row).expect("the server keeps to the question") {
-                            // As the driver does: what has no time is never forgotten.
-                            stored.push((key, record.time.map_or(i64::MAX, |time| time.div_euclid(TICKS))));
+                        if let Some(kept_ms) = machine.row(row).expect("the server keeps to the question") {
+                            stored.push((key, kept_ms));
                         }
                     }
                     match machine.answered(Answer::Rows(more)) {

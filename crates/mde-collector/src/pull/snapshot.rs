@@ -242,14 +242,11 @@ impl<R: Reading> Machine for Snapshots<R> {
         })
     }
 
-    fn row(&mut self, row: Row<'_>) -> Result<bool, PullError> {
+    fn row(&mut self, row: Row<'_>) -> Result<Option<i64>, PullError> {
         self.seen.digest.add(row.key);
-        let Some(UnderWay { stage: Stage::Read(reading), .. }) =
-            self.memory.as_ref().and_then(|m| m.under_way.as_ref())
-        else {
-            return Ok(false);
-        };
-        Ok(reading.stores())
+        let under_way = self.memory.as_ref().and_then(|memory| memory.under_way.as_ref());
+        let stored = under_way.is_some_and(|it| matches!(&it.stage, Stage::Read(reading) if reading.stores()));
+        Ok(stored.then(|| self.pulled_ms()))
     }
 
     fn sighted(&mut self, sightings: &Sightings) {

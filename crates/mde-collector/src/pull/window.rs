@@ -239,8 +239,8 @@ impl<S: Source> Machine for Windows<S> {
         })
     }
 
-    fn row(&mut self, row: Row<'_>) -> Result<bool, PullError> {
-        let (Some(pull), Some(memory)) = (self.pull.as_mut(), self.memory.as_ref()) else { return Ok(false) };
+    fn row(&mut self, row: Row<'_>) -> Result<Option<i64>, PullError> {
+        let (Some(pull), Some(memory)) = (self.pull.as_mut(), self.memory.as_ref()) else { return Ok(None) };
         let source = &self.rules.source;
         let (row_ms, stored) = match &mut pull.work {
             Work::Read { span, work, .. } => source.row(work, *span, row.time)?,
@@ -249,15 +249,17 @@ impl<S: Source> Machine for Windows<S> {
                 rows.push((row_ms, row.id.to_owned()));
                 (row_ms, false)
             }
-            Work::Trouble(Trouble::Control { .. }) | Work::Next => return Ok(false),
+            Work::Trouble(Trouble::Control { .. }) | Work::Next => return Ok(None),
             // One that is asked for by its id may have changed meanwhile.
-            Work::Trouble(Trouble::Ones(_)) | Work::Again(_) => (row.time.unwrap_or_default().div_euclid(TICKS), true),
+            Work::Trouble(Trouble::Ones(_)) | Work::Again(_) => {
+                (row.time.map_or(i64::MAX, |time| time.div_euclid(TICKS)), true)
+            }
         };
         pull.seen.add(row, row_ms, stored);
         if stored && memory.aside.names(row.id) {
             pull.seen.closed.push(row.id.to_owned());
         }
-        Ok(stored)
+        Ok(stored.then_some(row_ms))
     }
 
     fn answered(&mut self, answer: Answer) -> Result<Outcome, PullError> {

@@ -145,7 +145,8 @@ impl Store {
         let numbered = machine.snapshot().expect("a snapshot");
         let (mut sightings, mut fresh) = (Sightings::default(), Vec::new());
         for &id in rows {
-            if !machine.row(Row { key: key(id), id: "", time: None, open: false }).expect("any row will do") {
+            let row = Row { key: key(id), id: "", time: None, open: false };
+            if machine.row(row).expect("any row will do").is_none() {
                 continue;
             }
             let last = self.seen.get(&id).copied();

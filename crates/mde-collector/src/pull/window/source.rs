@@ -118,7 +118,8 @@ impl Seen {
         self.rows += 1;
         self.last = Some(row.key);
         self.oldest_ms = earlier(self.oldest_ms, Some(row_ms));
-        self.newest_ms = self.newest_ms.max(Some(row_ms));
+        // What has no time says nothing about how far the windows have come.
+        self.newest_ms = self.newest_ms.max((row_ms < i64::MAX).then_some(row_ms));
         self.digest.add(row.key);
         self.stored = stored;
         if row.open && stored && row.time.is_some() {
