@@ -8,6 +8,7 @@ mod defender;
 mod delivery;
 mod entra;
 mod estate;
+mod export;
 mod kind;
 mod ledger;
 mod odata;

@@ -50,6 +50,16 @@ pub(crate) fn method_not_allowed() -> Answer {
     error(StatusCode::METHOD_NOT_ALLOWED, "BadRequest", "The method is not supported here.")
 }
 
+/// A parameter is not there.
+pub(crate) fn missing_parameter(name: &str) -> Answer {
+    error(StatusCode::BAD_REQUEST, "MissingRequiredParameter", &format!("The required parameter {name} is missing."))
+}
+
+/// A parameter says something that cannot be.
+pub(crate) fn invalid_input(message: &str) -> Answer {
+    error(StatusCode::BAD_REQUEST, "InvalidInput", message)
+}
+
 /// There is no such entity.
 pub(crate) fn not_found(message: &str) -> Answer {
     error(StatusCode::NOT_FOUND, "ResourceNotFound", message)

@@ -2,7 +2,7 @@
 
 mod alert;
 pub(crate) mod alerts;
-mod error;
+pub(crate) mod error;
 mod estate;
 mod exposures;
 mod list;
@@ -11,6 +11,7 @@ mod routes;
 mod schema;
 
 pub(crate) use error::throttled;
+pub(crate) use list::{Envelope, ODATA, link};
 
 use crate::connection::{Break, Connection};
 use crate::delivery::{Answer, deliver, lose};

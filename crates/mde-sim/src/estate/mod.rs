@@ -15,10 +15,10 @@ mod software;
 mod steer;
 mod vulnerability;
 
-pub(crate) use catalog::{Advice, Exposure, Profiles};
+pub(crate) use catalog::{Advice, Compliance, Exposure, Profiles, profile_count};
 pub(crate) use investigation::investigation_id;
 pub use picture::{Entity, Picture};
-pub(crate) use recommendation::advice_id;
+pub(crate) use recommendation::{advice_id, setting_id, sort as advice_sort};
 pub(crate) use software::{kb, product_id, product_name, version_text};
 pub(crate) use vulnerability::{cve, sort as vulnerability_sort};
 
