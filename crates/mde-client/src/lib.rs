@@ -13,6 +13,7 @@ mod link;
 mod page;
 pub mod query;
 pub mod retry;
+mod rows;
 mod time;
 mod transport;
 mod wording;

@@ -73,12 +73,12 @@ pub(crate) fn licence_refusal(message: &str) -> bool {
     ["license", "licence", "account mode"].iter().any(|sign| message.contains(sign))
 }
 
-/// Whether a 400 says that a hunting query gives too much; the vendor has no code for it.
-pub(crate) fn result_too_large(message: &str) -> bool {
+/// Whether a 429 to a hunting query is about computing time alone: then fewer calls do not help, only waiting does.
+/// The text that names both kinds of quota says neither.
+pub(crate) fn computing_refusal(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    ["exceeded the allowed result size", "result size exceeded", "exceeded the allowed limits"]
-        .iter()
-        .any(|sign| message.contains(sign))
+    let computing = ["processing resources", "allocated resources", "cpu"].iter().any(|sign| message.contains(sign));
+    computing && !message.contains("number of requests")
 }
 
 /// The roles that a 403 names as required and not among those granted.
@@ -137,17 +137,17 @@ mod tests {
     }
 
     #[test]
+    fn computing_time_is_told_from_a_quota_of_calls() {
+        assert!(computing_refusal("You have exceeded processing resources allocated to this tenant."));
+        assert!(computing_refusal("This query used 100% of your organization's allocated resources for 15 minutes."));
+        assert!(!computing_refusal("reaching quota limit either by number of requests or by CPU."));
+        assert!(!computing_refusal("API calls quota exceeded! Maximum allowed 45 per 00:01:00"));
+    }
+
+    #[test]
     fn only_a_word_about_the_licence_makes_a_401_final() {
         assert!(licence_refusal("Unauthorized request - reason of failure: No Tvm license"));
         assert!(licence_refusal("Account mode is inactive"));
         assert!(!licence_refusal("Unauthorized (invalid or expired authorization header)."));
-    }
-
-    #[test]
-    fn a_result_that_is_too_large_is_told_from_a_query_that_is_wrong() {
-        let too_large =
-            "Query execution has exceeded the allowed result size. Optimize your query by limiting the results";
-        assert!(result_too_large(too_large));
-        assert!(!result_too_large("A recognition error occurred in the query."));
     }
 }
