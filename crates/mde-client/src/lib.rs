@@ -8,6 +8,7 @@ pub mod budget;
 mod client;
 mod error;
 pub mod hunting;
+pub mod kql;
 pub mod limits;
 mod link;
 mod page;
