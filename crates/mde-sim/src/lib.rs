@@ -9,6 +9,7 @@ mod delivery;
 mod entra;
 mod estate;
 mod export;
+mod hunting;
 mod kind;
 mod ledger;
 mod odata;

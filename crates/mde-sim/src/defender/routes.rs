@@ -3,6 +3,7 @@
 use super::{Call, alert, estate};
 use crate::delivery::Answer;
 use crate::export::{self, Export};
+use crate::hunting;
 use crate::kind::{RequestKind as Kind, Service};
 use crate::quota::Family;
 use axum::http::Method;
@@ -241,6 +242,24 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     read(Kind::Investigation, "investigations/{}", Family::Investigations, ALERT, |call| {
         estate::single(call, Service::Investigations)
     }),
+    Endpoint {
+        kind: Kind::Hunting,
+        path: "advancedqueries/run",
+        on_graph: false,
+        method: Method::POST,
+        family: Family::Hunting,
+        roles: &["AdvancedQuery.Read.All"],
+        serve: hunting::answer,
+    },
+    Endpoint {
+        kind: Kind::GraphHunting,
+        path: "security/runhuntingquery",
+        on_graph: true,
+        method: Method::POST,
+        family: Family::GraphHunting,
+        roles: &["ThreatHunting.Read.All"],
+        serve: hunting::answer,
+    },
 ];
 
 /// The endpoint that a path leads to, and the id in it. A version in the path changes nothing.

@@ -15,6 +15,8 @@ mod faults;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod hunting;
+#[cfg(test)]
 mod in_process;
 #[cfg(test)]
 mod list;
