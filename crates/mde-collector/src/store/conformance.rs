@@ -7,6 +7,7 @@
 pub(super) mod cancel;
 pub(super) mod entities;
 pub(super) mod gone;
+pub(super) mod history;
 pub(super) mod keys;
 pub(super) mod leases;
 pub(super) mod letters;
@@ -92,6 +93,11 @@ macro_rules! every_store {
             entities: ids_of_any_content_come_back_as_they_were,
             entities: a_new_epoch_forgets_entities,
             entities: a_refused_commit_leaves_entities_as_they_were,
+            history: a_record_is_found_by_its_id_with_all_that_led_to_it,
+            history: traces_of_any_content_come_back_as_they_were,
+            history: a_refused_commit_leaves_no_trace,
+            history: traces_go_after_thirty_days_a_few_with_each_commit,
+            history: a_trace_from_the_far_future_keeps_no_other_one,
             leases: a_lease_has_one_holder_until_it_ends,
             leases: a_renewed_lease_keeps_its_fence,
             leases: a_lease_given_back_is_free_at_once,

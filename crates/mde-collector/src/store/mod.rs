@@ -81,6 +81,8 @@ pub struct Commit {
     pub seen: Vec<Seen>,
     /// Entities to forget: they are gone. One that is unknown is no error; one that stands in `seen` as well was seen.
     pub gone: Vec<EntityKey>,
+    /// Where records came from, for whoever asks about one of them later.
+    pub history: Vec<Trace>,
     /// What else changes.
     pub progress: Progress,
 }
@@ -118,6 +120,38 @@ pub struct LastSeen {
     pub snapshot: u64,
     /// Hash of what is compared.
     pub content: [u8; 16],
+}
+
+/// How long traces are kept. Source: design, "Store".
+pub const HISTORY_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How one record came into the store. One row each for 30 days: not for the rows of snapshots, of which there are too
+/// many; their entities are remembered instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The record's id as the API gives it.
+    pub id: String,
+    /// Names the version.
+    pub key: VersionKey,
+    /// The version's own time. Unit: milliseconds since 1970, UTC.
+    pub time_ms: i64,
+    /// Microsoft's id of the request that showed it; empty where it gave none.
+    pub request_id: String,
+    /// Events that were made of it.
+    pub events: u64,
+}
+
+/// A trace, and what the store knows about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traced {
+    /// The stream that stored it.
+    pub stream: StreamKey,
+    /// When. Unit: milliseconds since 1970, UTC.
+    pub stored_ms: i64,
+    /// The batch that was shown with it. `None`: the commit had none.
+    pub batch: Option<u64>,
+    /// What its commit told.
+    pub trace: Trace,
 }
 
 /// Where an output that the store has not met before begins.
@@ -377,6 +411,14 @@ pub trait Entities: Send + Sync {
     async fn absent(&self, stream: &StreamKey, since: u64, limit: u32) -> Result<Vec<(EntityKey, String)>, StoreError>;
 }
 
+/// Where records came from and went to.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// The newest `limit` traces of an id, over all streams, the newest first. A slow call: it reads what is kept, about
+    /// a million traces a second.
+    async fn history(&self, id: &str, limit: u32) -> Result<Vec<Traced>, StoreError>;
+}
+
 /// Leases with fencing numbers.
 #[async_trait]
 pub trait Leases: Send + Sync {
@@ -390,7 +432,7 @@ pub trait Leases: Send + Sync {
 
 /// Everything a store can do. A room is handed only the part that it needs.
 #[async_trait]
-pub trait Store: Outbox + Outputs + DeadLetters + Checkpoints + Entities + Leases {
+pub trait Store: Outbox + Outputs + DeadLetters + Checkpoints + Entities + History + Leases {
     /// How much may still be written to where the store lives: the file system of its folder, `u64::MAX` where that does not
     /// limit it. A reserve that the store holds back for its outputs is not among it. Unit: octets.
     async fn free_bytes(&self) -> Result<u64, StoreError>;

@@ -8,7 +8,7 @@ mod outputs;
 mod state;
 
 use super::*;
-use crate::store::{Attached, LastSeen, OutputState, Refusal, StreamState};
+use crate::store::{Attached, LastSeen, OutputState, Refusal, StreamState, Trace, Traced};
 use call::{Call, Move, calls};
 use futures_util::FutureExt;
 use proptest::collection::vec;
@@ -82,8 +82,8 @@ impl<P: Place> Run<'_, P> {
                 self.model.open.retain(|open| open.id != batch.id);
                 self.model.past.push(batch.id);
             }
-            Call::Commit { lease, stream, batch, epoch, wrong_count, keys, seen, gone, progress } => {
-                self.commit(lease, stream, batch, epoch, wrong_count, &keys, &seen, &gone, progress).await;
+            Call::Commit { lease, stream, batch, epoch, wrong_count, keys, seen, gone, traced, progress } => {
+                self.commit(lease, stream, batch, epoch, wrong_count, &keys, &seen, &gone, &traced, progress).await;
             }
             Call::StartAgain { lease, stream } => self.start_again(lease, stream).await,
             Call::Attach { output, stream, start } => {
@@ -188,6 +188,7 @@ impl<P: Place> Run<'_, P> {
         keys: &[(u64, i64)],
         seen: &[(u64, u64)],
         gone: &[u64],
+        traced: &[u64],
         progress: Move,
     ) {
         let Some(lease) = pick(&self.model.given, lease) else { return };
@@ -250,9 +251,20 @@ impl<P: Place> Run<'_, P> {
                 (*number, LastSeen { snapshot: serial.saturating_sub(behind * 2), content })
             })
             .collect();
+        let history: Vec<Trace> = traced
+            .iter()
+            .map(|number| Trace {
+                id: id_of(*number),
+                key: key(*number),
+                time_ms: now_ms,
+                request_id: self.model.serial().to_string(),
+                events: *number,
+            })
+            .collect();
         let commit = Commit {
             epoch,
             batch: counted,
+            history: history.clone(),
             seen: seen
                 .iter()
                 .map(|(number, last)| Seen {
@@ -294,6 +306,13 @@ impl<P: Place> Run<'_, P> {
         }
         known.checkpoint_ms = progress.checkpoint_ms.or(known.checkpoint_ms);
         known.memory = memory;
+        self.model.prune(now_ms);
+        self.model.traces.extend(history.into_iter().map(|trace| Traced {
+            stream: name(stream),
+            stored_ms: now_ms,
+            batch: number,
+            trace,
+        }));
         if let Some(batch) = batch {
             self.model.open.retain(|open| open.id != batch.id);
             self.model.past.push(batch.id);
@@ -457,6 +476,11 @@ impl<P: Place> Run<'_, P> {
             assert_eq!(seen, expected);
         }
 
+        for number in 0..ENTITIES {
+            let traces = self.model.traces.iter().rev().filter(|traced| traced.trace.id == id_of(number));
+            let expected: Vec<Traced> = traces.cloned().collect();
+            assert_eq!(self.store.history(&id_of(number), u32::MAX).await.expect("history"), expected);
+        }
         assert_eq!(self.store.bytes().await.expect("bytes"), self.model.bytes());
         assert_eq!(self.store.live_bytes().await.expect("live"), self.model.live_bytes());
 

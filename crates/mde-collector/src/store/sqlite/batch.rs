@@ -1,7 +1,7 @@
 //! Batches: filled in small transactions that nobody sees, shown in one that carries keys and progress with it.
 
 use super::fault::Fault;
-use super::{entities, frame, keys, lease, signed, stream, unsigned};
+use super::{entities, frame, keys, lease, signed, stream, trace, unsigned};
 use crate::record::{BatchHead, StreamKey};
 use crate::store::{BatchCount, BatchId, Commit, Lease, StoreError};
 use sqlx::SqliteConnection;
@@ -97,6 +97,7 @@ pub(super) async fn commit(
     };
     keys::store(connection, &row, stream, &commit.keys, commit.progress.forget_before_ms).await?;
     entities::store(connection, &row, &commit.seen, &commit.gone).await?;
+    trace::store(connection, &row, number, &commit.history, now_ms).await?;
     stream::progress(connection, &row, stream, &commit.progress).await?;
     Ok(number)
 }

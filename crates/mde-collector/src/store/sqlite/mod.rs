@@ -20,12 +20,13 @@ mod outputs;
 mod position;
 mod read;
 mod stream;
+mod trace;
 
 pub use files::foreign_files;
 
 use super::{
-    Attached, BatchId, Checkpoints, Commit, DeadLetter, DeadLetters, Depth, Entities, Jump, LastSeen, Lease, Leases,
-    Outbox, OutputState, Outputs, Refusal, StartAt, Store, StoreError, StreamState, WallClock,
+    Attached, BatchId, Checkpoints, Commit, DeadLetter, DeadLetters, Depth, Entities, History, Jump, LastSeen, Lease,
+    Leases, Outbox, OutputState, Outputs, Refusal, StartAt, Store, StoreError, StreamState, Traced, WallClock,
 };
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
 use async_trait::async_trait;
@@ -400,6 +401,14 @@ impl Entities for SqliteStore {
     async fn absent(&self, stream: &StreamKey, since: u64, limit: u32) -> Result<Vec<(EntityKey, String)>, StoreError> {
         let mut reader = self.reader().await?;
         self.named(entities::absent(&mut reader, stream, since, limit).await)
+    }
+}
+
+#[async_trait]
+impl History for SqliteStore {
+    async fn history(&self, id: &str, limit: u32) -> Result<Vec<Traced>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(trace::find(&mut reader, id, limit).await)
     }
 }
 

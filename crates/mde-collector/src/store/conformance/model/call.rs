@@ -37,6 +37,7 @@ pub(super) enum Call {
         /// Entities, and how far the snapshot lies behind the newest number drawn so far.
         seen: Vec<(u64, u64)>,
         gone: Vec<u64>,
+        traced: Vec<u64>,
         progress: Move,
     },
     StartAgain {
@@ -108,11 +109,11 @@ pub(super) fn calls() -> impl Strategy<Value = Call> {
             (lease.clone(), stream.clone(), prop::option::weighted(0.8, any_index.clone()), epoch_behind),
             prop::bool::weighted(0.1),
             vec((0..KEYS, 0..60_i64), 0..3),
-            (vec((0..ENTITIES, 0..3_u64), 0..4), vec(0..ENTITIES, 0..2)),
+            (vec((0..ENTITIES, 0..3_u64), 0..4), vec(0..ENTITIES, 0..2), vec(0..ENTITIES, 0..2)),
             progress,
         )
-            .prop_map(|((lease, stream, batch, epoch), wrong_count, keys, (seen, gone), progress)| Call::Commit {
-                lease, stream, batch, epoch, wrong_count, keys, seen, gone, progress,
+            .prop_map(|((lease, stream, batch, epoch), wrong_count, keys, (seen, gone, traced), progress)| Call::Commit {
+                lease, stream, batch, epoch, wrong_count, keys, seen, gone, traced, progress,
             }),
         1 => (lease.clone(), stream.clone()).prop_map(|(lease, stream)| Call::StartAgain { lease, stream }),
         4 => (0..OUTPUTS.len(), 0..=STREAMS, 0..5_usize)

@@ -2,7 +2,7 @@
 
 use super::super::{BatchId, Frame, Lease, Position, StoreError, StreamKey};
 use super::{OUTPUTS, STREAMS};
-use crate::store::{LastSeen, replay_stream};
+use crate::store::{HISTORY_KEPT, LastSeen, Traced, replay_stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stream.
@@ -69,6 +69,8 @@ pub(super) struct Model {
     /// All that were ever given out, the newest first.
     pub(super) given: Vec<Lease>,
     pub(super) outputs: BTreeMap<&'static str, ModelOutput>,
+    /// In the order in which they were stored.
+    pub(super) traces: Vec<Traced>,
     /// Makes every frame and memory different from all others.
     pub(super) serial: u64,
 }
@@ -114,6 +116,12 @@ impl Model {
         self.leases
             .get(&lease.name)
             .is_some_and(|held| held.owner.as_deref() == Some(&*lease.owner) && held.fence == lease.fence)
+    }
+
+    /// The few traces that there are go at once when the time of the oldest one is over; clocks here never go back.
+    pub(super) fn prune(&mut self, now_ms: i64) {
+        let kept_ms = i64::try_from(HISTORY_KEPT.as_millis()).expect("it fits");
+        self.traces.retain(|traced| traced.stored_ms >= now_ms - kept_ms);
     }
 
     /// A number that was never used before.
