@@ -4,7 +4,7 @@ use super::key::{Form, Key, Table, keys};
 use super::problem::Fault;
 use super::section::Section;
 use super::{Credentials, Proof, Secret, report};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 keys! {
     /// Keys of `credentials`.
@@ -18,7 +18,7 @@ keys! {
     /// Client secret of the app registration. `"${env:NAME}"` takes it from the environment, `"${file:PATH}"` from a file at start.
     SECRET: Key<Secret> = Key::secret("client_secret").official().otherwise("this or client_secret_file").example("change-me");
     /// A file with the secret, read at each token request, so that a rotated secret is used.
-    SECRET_FILE: Key<PathBuf> = Key::file("client_secret_file", "credentials");
+    SECRET_FILE: Key<PathBuf> = Key::file_that("client_secret_file", "credentials", holds_something);
     /// Certificate of the application, PEM, instead of a secret.
     CERTIFICATE: Key<PathBuf> = Key::file("certificate_file", "certs");
     /// Private key of that certificate, PEM.
@@ -57,32 +57,23 @@ pub(super) fn load(section: Section<'_>) -> Option<Credentials> {
 fn proof(section: &Section<'_>) -> Option<Proof> {
     // That none of them can be used yet is told at the end of the section.
     let other = [section.given(&CERTIFICATE), section.given(&KEY), section.given(&MANAGED), section.given(&FEDERATED)];
-    match (section.entry(&SECRET), section.entry(&SECRET_FILE)) {
+    match (section.entry(&SECRET), section.given(&SECRET_FILE)) {
         (Some(_), Some(second)) => {
             let fault = Fault::new("`client_secret` and `client_secret_file` are two ways to say one thing");
             section.report.error(second.at(), fault.help("keep one of the two"));
             None
         }
-        (None, Some(_)) => {
-            let file = section.required(&SECRET_FILE)?;
-            match holds_something(&file) {
-                Ok(()) => Some(Proof::SecretFile(file)),
-                Err(fault) => {
-                    section.wrong(&SECRET_FILE, fault);
-                    None
-                }
-            }
-        }
+        (None, Some(_)) => section.required(&SECRET_FILE).map(Proof::SecretFile),
         (None, None) if other.iter().any(Option::is_some) => None,
         (_, None) => section.required(&SECRET).map(Proof::Secret),
     }
 }
 
 /// A file without a secret is told now and not at the first token.
-fn holds_something(path: &Path) -> Result<(), Fault> {
-    match report::read_text(path, report::MAX_REFERENCE)?.trim().is_empty() {
+fn holds_something(path: PathBuf) -> Result<PathBuf, Fault> {
+    match report::read_text(&path, report::MAX_REFERENCE)?.trim().is_empty() {
         true => Err(Fault::new("is empty")),
-        false => Ok(()),
+        false => Ok(path),
     }
 }
 

@@ -62,10 +62,16 @@ pub(super) enum Read<T: 'static> {
     /// One of a few words, each with its meaning.
     Words(&'static [(&'static str, T)]),
     /// A file that must be there; it is also looked for in this folder.
-    File(&'static str, fn(PathBuf) -> T),
+    File(&'static str, fn(PathBuf) -> Result<T, Fault>),
     /// Not as one text.
     Tree(Form),
 }
+
+/// The key whose word decides on a section beside it ([`Form::ByType`]).
+pub(super) const TYPE: &str = "type";
+
+/// Type words with what they allow.
+pub(super) type Types = Vec<(&'static str, &'static Table)>;
 
 /// What a value looks like.
 #[derive(Clone, Copy)]
@@ -111,7 +117,7 @@ pub(super) enum Form {
     /// Sections, each under the name of a service, which decides on its keys.
     Services(&'static Table),
     /// A section whose keys depend on a type word beside it: the words, and what they mean.
-    ByType(fn() -> Vec<(&'static str, &'static Table)>),
+    ByType(fn() -> Types),
     /// Anything.
     Any,
 }
@@ -367,7 +373,16 @@ impl Key<u64> {
 impl Key<PathBuf> {
     /// A file that must be there; it is also looked for in `folder`.
     pub const fn file(name: &'static str, folder: &'static str) -> Self {
-        Self::new(name, Read::File(folder, |path| path))
+        Self::file_that(name, folder, Ok)
+    }
+
+    /// As [`Key::file`], with a further demand on the file.
+    pub const fn file_that(
+        name: &'static str,
+        folder: &'static str,
+        demand: fn(PathBuf) -> Result<PathBuf, Fault>,
+    ) -> Self {
+        Self::new(name, Read::File(folder, demand))
     }
 }
 
@@ -379,15 +394,8 @@ impl Key<Branch> {
 
     /// The section behind it, or each of them.
     pub const fn table(&self) -> Option<&'static Table> {
-        match self.read {
-            Read::Tree(
-                Form::Section(table)
-                | Form::SwitchOr(table)
-                | Form::List(table)
-                | Form::Named(table)
-                | Form::NamedOrList(table)
-                | Form::Services(table),
-            ) => Some(table),
+        match &self.read {
+            Read::Tree(form) => form.table(),
             _ => None,
         }
     }
@@ -404,6 +412,19 @@ fn time(form: &Form, text: &str) -> Result<Duration, Fault> {
 }
 
 impl Form {
+    /// The section that it means, or each of them.
+    pub const fn table(&self) -> Option<&'static Table> {
+        match *self {
+            Self::Section(table)
+            | Self::SwitchOr(table)
+            | Self::List(table)
+            | Self::Named(table)
+            | Self::NamedOrList(table)
+            | Self::Services(table) => Some(table),
+            _ => None,
+        }
+    }
+
     /// The fault of a value that is not large, or not small, enough.
     fn bound(&self, judge: impl Fn(&Self) -> (bool, bool)) -> Result<(), Fault> {
         let (large, small) = judge(self);

@@ -19,9 +19,10 @@ keys! {
     /// One bound.
     static LIMIT_KEYS;
     /// The period: a number and one of s, m, h, d, w, M (30 days), y.
-    PERIOD: Key<Duration> = Key::parsed("period", Form::Period, |_, text| units::period(text)).official().required();
+    PERIOD: Key<Duration> = Key::parsed("period", Form::Period, |_, text| units::period(text)).official().required()
+        .example("1d");
     /// Calls in it; zero and less set no bound.
-    CALLS: Key<i64> = Key::integer("number_of_requests", i64::MIN, i64::MAX).official().required();
+    CALLS: Key<i64> = Key::integer("number_of_requests", i64::MIN, i64::MAX).official().required().example("10000");
 }
 
 /// One element of `requests_limits`.

@@ -16,7 +16,7 @@ keys! {
     /// Where events go.
     OUTPUTS: Key<Branch> = Key::tree("outputs", Form::NamedOrList(&outputs::TABLE)).official().required();
     /// Tenants.
-    INPUTS: Key<Branch> = Key::tree("inputs", Form::Named(&inputs::TABLE)).official().required();
+    INPUTS: Key<Branch> = Key::tree("inputs", Form::Named(&inputs::TABLE)).official().required().example("acme");
 }
 
 /// A configuration.

@@ -4,6 +4,7 @@
 
 mod credentials;
 mod endpoints;
+mod example;
 mod flatten;
 mod globals;
 mod hidden;
@@ -20,6 +21,7 @@ mod parse;
 mod problem;
 mod queries;
 mod report;
+mod schema;
 mod scope;
 mod secret;
 mod section;
@@ -34,9 +36,11 @@ mod tests;
 
 pub use crate::flatten::{FlattenConfig, Selection};
 pub use crate::obfuscate::Obfuscation;
+pub use example::example;
 pub use load::{Loaded, Options, load, load_job};
 pub use outputs::OutputConfig;
 pub use problem::{Problem, Problems, Severity, Snippet};
+pub use schema::schema;
 pub use secret::Secret;
 
 use crate::service::{Count, Pull, ServiceDef};

@@ -19,9 +19,9 @@ keys! {
     /// One rule.
     static RULE_KEYS;
     /// Path of a property in the record as the API gave it, through arrays to each element: `[evidence, fileName]`.
-    NAME: Key<Branch> = Key::tree("name", Form::Texts).official().required();
+    NAME: Key<Branch> = Key::tree("name", Form::Texts).official().required().example("[evidence, fileName]");
     /// What takes the place of the value there; empty for null.
-    VALUE: Key<Branch> = Key::tree("value", Form::Any).official().required();
+    VALUE: Key<Branch> = Key::tree("value", Form::Any).official().required().example("hidden");
 }
 
 /// One element of `obfuscation_data`.

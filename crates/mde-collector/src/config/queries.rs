@@ -12,19 +12,19 @@ keys! {
     /// What only hunting knows.
     pub(super) static KEYS;
     /// The queries, as a list or each under its name.
-    QUERIES: Key<Branch> = Key::tree("queries", Form::NamedOrList(&TABLE)).otherwise("at least one");
+    QUERIES: Key<Branch> = Key::tree("queries", Form::NamedOrList(&TABLE)).required();
 }
 
 keys! {
     /// Keys of a query.
     static QUERY_KEYS;
-    /// `false`: the query is not run.
-    ENABLED: Key<bool> = Key::boolean("enabled").default("true");
     /// Its name: letters, digits, `_`, `-` and `.`. State belongs to it. Left out where the query stands under its name.
     NAME: Key<String> = Key::parsed("name", Form::Text, |_, name| legal(name)).required().example("logons");
     /// The KQL text. With `{from}` and `{to}` in it the slice is put there, else it is added at the end.
     QUERY: Key<String> = Key::parsed("query", Form::Text, |_, query| sliced(query)).alias(&["kql", "query_text"])
         .required().example("DeviceLogonEvents");
+    /// Devo tag of its rows.
+    TAG: Key<String> = tag::key().otherwise("the service's or the input's; one is needed").example("my.app.defender.logons");
     /// The column whose time puts a row into a slice. Without it, and without `{from}` and `{to}`, each run is a snapshot.
     COLUMN: Key<String> = Key::parsed("timestamp_column", Form::Text, |_, column| identifier(column)).example("Timestamp");
 }
@@ -45,6 +45,8 @@ keys! {
 keys! {
     /// Further keys of a query.
     static FURTHER;
+    /// `false`: the query is not run.
+    ENABLED: Key<bool> = Key::boolean("enabled").default("true");
     /// An answer of so many rows is not whole, and is asked for in parts.
     ROW_CAP: Key<i64> = Key::integer("row_cap", 1, 100_000).default("100000");
     /// Time between two runs; a snapshot's is raised to 3600.
@@ -55,7 +57,7 @@ keys! {
 static TABLE: Table = Table {
     path: "inputs.*.services.advanced_hunting.queries.*",
     doc: "One hunting query: a stream of its own.",
-    groups: &[QUERY_KEYS, tag::KEYS, SLICED, FURTHER],
+    groups: &[QUERY_KEYS, SLICED, FURTHER],
 };
 
 keys! {
@@ -153,9 +155,10 @@ fn one(
 ) -> Option<QueryConfig> {
     let enabled = section.value(&ENABLED);
     let query = section.required(&QUERY);
-    let own_tag = tag::load(&section);
-    if own_tag.is_none() && inherited_tag.is_none() {
-        tag::missing(&section);
+    let own_tag = tag::load(&section, &TAG);
+    // A wrong one has been reported already.
+    if inherited_tag.is_none() && section.given(&TAG).is_none() {
+        section.missing(&TAG);
     }
     let column = section.optional(&COLUMN);
     let by_time = column.is_some() || query.as_deref().is_some_and(has_bounds);

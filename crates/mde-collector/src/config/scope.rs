@@ -59,7 +59,8 @@ fn foreign_flags(section: &Section<'_>, def: &ServiceDef, here: &str) {
     }
 }
 
-/// The services that a key means something for; all of them for one without a scope.
+/// The services that a key means something for; none said for one without a scope.
+#[cfg(test)]
 pub(super) fn of(key: &dyn Declared) -> Option<Vec<String>> {
     let holds = |scope: &&Scope| scope.keys.iter().any(|own| own.names() == key.names());
     SCOPES.iter().find(holds).map(homes)

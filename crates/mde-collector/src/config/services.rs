@@ -190,7 +190,7 @@ pub(super) fn inherited(input: &Section<'_>) -> Inherited {
     Inherited {
         historical_ms: input.optional(&HISTORICAL),
         time_slots: input.value(&TIME_SLOTS),
-        tag: tag::load(input),
+        tag: tag::load(input, &tag::TAG),
         obfuscation: obfuscation::load(input),
     }
 }
@@ -243,7 +243,7 @@ fn one(section: Section<'_>, def: &'static ServiceDef, inherited: &Inherited) ->
     if emit == Emit::All && changes_ignore.is_some() {
         section.no_effect(&CHANGES_IGNORE, "it belongs to `emit: changes`");
     }
-    let own_tag = tag::load(&section).or_else(|| inherited.tag.clone());
+    let own_tag = tag::load(&section, &tag::TAG).or_else(|| inherited.tag.clone());
     let period = period(&section, &PERIOD, def, pull);
     let mut config = ServiceConfig {
         def,

@@ -10,37 +10,34 @@ const LONGEST: usize = 1_024;
 keys! {
     /// Where events go in Devo.
     pub(super) static KEYS;
-    /// Devo tag of the events. An input's holds for all its services, a service's for all its queries.
-    TAG: Key<String> = Key::parsed("devo_tag", Form::Text, |_, tag| legal(tag).map(|()| tag.to_owned()))
-        .alias(&["override_devo_tag"]).official().otherwise("see services.md");
+    /// Devo tag of the events. An input's holds for all its services, that of advanced_hunting for all its queries.
+    pub(super) TAG: Key<String> = key().otherwise("see services.md");
 }
 
-/// The tag, where one is written.
-pub(super) fn load(section: &Section<'_>) -> Option<String> {
-    let tag = section.optional(&TAG)?;
+/// The key of a tag.
+pub(super) const fn key() -> Key<String> {
+    Key::parsed("devo_tag", Form::Text, |_, tag| legal(tag)).alias(&["override_devo_tag"]).official()
+}
+
+/// The tag behind a key, where one is written.
+pub(super) fn load(section: &Section<'_>, key: &'static Key<String>) -> Option<String> {
+    let tag = section.optional(key)?;
     if !usual(&tag) {
         let fault = Fault::new("the tag has an unusual shape, so that no table may answer to it");
         let help = "two to six levels of letters, digits, `_` and `-`, such as my.app.defender.alerts";
-        section.warn(&TAG, fault.help(help));
+        section.warn(key, fault.help(help));
     }
     Some(tag)
 }
 
-/// Reports that there is none and that there must be one; a wrong one has been reported already.
-pub(super) fn missing(section: &Section<'_>) {
-    if section.given(&TAG).is_none() {
-        section.missing(&TAG);
-    }
-}
-
 /// Refuses what would break the header of an event.
-fn legal(tag: &str) -> Result<(), Fault> {
+fn legal(tag: &str) -> Result<String, Fault> {
     if tag.len() > LONGEST {
         return Err(Fault::new(format!("is a tag of more than {LONGEST} characters")));
     }
     match tag.chars().any(|c| !c.is_ascii_graphic() || c == ':') {
         true => Err(Fault::new("is no tag").help("a tag has no space, colon, control or non-ASCII character")),
-        false => Ok(()),
+        false => Ok(tag.to_owned()),
     }
 }
 

@@ -77,7 +77,9 @@ pub(in super::super) fn load(section: &Section<'_>, keys: &Keys) -> Option<Gzip>
 /// One warning for all three while this version does not compress, unless they say "never" anyway.
 fn put_off(section: &Section<'_>, keys: &Keys, threshold: Option<f64>) {
     // Use of the queue is at most 1: a threshold above it is never reached.
-    if later::key(section.place(), "compression").is_none() || threshold.is_some_and(|threshold| threshold > 1.0) {
+    if later::key(section.place(), keys.threshold.name()).is_none()
+        || threshold.is_some_and(|threshold| threshold > 1.0)
+    {
         return;
     }
     let given = [section.given(keys.threshold), section.given(keys.level), section.given(keys.buffer)];

@@ -132,11 +132,12 @@ keys! {
     /// TLS, or plain TCP. devo_platform is always TLS; syslog, in_house_relay and sidecar are always plain.
     TYPE: Key<bool> = Key::word("type", &[("SSL", true), ("TCP", false)]).official().otherwise("SSL for devo_platform and relay");
     /// The only roots of trust, PEM.
-    CHAIN: Key<PathBuf> = Key::file("chain", "certs").alias(&["chain_loc"]).official().otherwise("the system's roots");
+    CHAIN: Key<PathBuf> = Key::file("chain", "certs").alias(&["chain_loc"]).official().otherwise("the system's roots")
+        .example("chain.crt");
     /// Client certificate, PEM, followed by intermediates. devo_platform needs one.
-    CERT: Key<PathBuf> = Key::file("cert", "certs").alias(&["cert_loc"]).official();
+    CERT: Key<PathBuf> = Key::file("cert", "certs").alias(&["cert_loc"]).official().example("my_domain.crt");
     /// Private key of that certificate, PEM: PKCS#8, PKCS#1 or SEC1.
-    KEY: Key<PathBuf> = Key::file("key", "certs").alias(&["key_loc"]).official();
+    KEY: Key<PathBuf> = Key::file("key", "certs").alias(&["key_loc"]).official().example("my_domain.key");
     /// Whether the certificate of the other side must name the address.
     CHECK_HOSTNAME: Key<bool> = Key::boolean("check_hostname").default("true");
     /// HOST of the header, one word.

@@ -5,7 +5,7 @@ pub mod console;
 pub mod devo;
 pub mod file;
 
-use super::key::{Branch, Declared, Form, Key, Table, keys};
+use super::key::{Branch, Declared, Form, Key, Table, Types, keys};
 use super::problem::Fault;
 use super::report::At;
 use super::section::Section;
@@ -61,7 +61,7 @@ keys! {
     /// `false`: the output is not looked at.
     ENABLED: Key<bool> = Key::boolean("enabled").default("true");
     /// What it is.
-    TYPE: Key<Type> = Key::word("type", TYPES).official().required().example("console");
+    TYPE: Key<Type> = Key::word(super::key::TYPE, TYPES).official().required().example("console");
     /// Settings of that type.
     CONFIG: Key<Branch> = Key::tree("config", Form::ByType(tables)).official();
 }
@@ -100,7 +100,7 @@ const fn config(doc: &'static str, groups: &'static [&'static [&'static dyn Decl
 }
 
 /// What `config` may hold, by type word.
-fn tables() -> Vec<(&'static str, &'static Table)> {
+fn tables() -> Types {
     TYPES.iter().map(|(word, kind)| (*word, kind.table)).collect()
 }
 

@@ -75,7 +75,7 @@ impl Section<'_> {
         match &key.read {
             Read::Text(form, read) => read(form, text),
             Read::Words(words) => self.word(key.name(), words, text),
-            Read::File(folder, made) => self.report.find(text, folder, self.at.source).map(made),
+            Read::File(folder, made) => self.report.find(text, folder, self.at.source).and_then(made),
             Read::Tree(_) => Err(Fault::new("is no single value")),
         }
     }
