@@ -8,7 +8,10 @@ mod digest;
 pub mod horizon;
 #[cfg(test)]
 mod model;
+pub mod open;
+pub mod parts;
 pub mod poison;
+pub mod slice;
 pub mod snapshot;
 pub mod walk;
 pub mod window;

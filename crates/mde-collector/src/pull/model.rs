@@ -91,7 +91,7 @@ pub struct Server {
 }
 
 /// Rows by number.
-type Rows = Vec<(u64, Record)>;
+pub type Rows = Vec<(u64, Record)>;
 
 impl Server {
     pub fn new(records: impl IntoIterator<Item = Record>, paging: Paging) -> Self {
@@ -134,7 +134,7 @@ impl Server {
         if self.fails(&rows, true) { Err(Failure::Server("500".to_owned())) } else { Ok(rows) }
     }
 
-    fn slice(&self, slice: &Slice) -> Result<Rows, Failure> {
+    pub fn slice(&self, slice: &Slice) -> Result<Rows, Failure> {
         let holds = |(number, record): &(u64, Record)| {
             let inside = slice.span.is_none_or(|(from_ms, to_ms)| {
                 record.time.is_some_and(|time| (from_ms * TICKS..to_ms * TICKS).contains(&time))

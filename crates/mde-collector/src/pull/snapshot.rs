@@ -2,7 +2,7 @@
 //!
 //! A snapshot has a number, which only grows and tells it from others in the store, and an id, which its events carry.
 //! What a complete one did not show, nor the complete one before it, is gone; an incomplete one never says that anything
-//! is. How the rows are asked for is a [`Reading`]: page by page (`walk`) or in one answer (`parts`).
+//! is. How the rows are asked for is a [`Reading`]: page by page (`walk`) or in as few answers as hold them (`parts`).
 
 use super::digest::Digest;
 use super::poison::Ration;
@@ -16,7 +16,7 @@ use std::fmt::Debug;
 /// More than one of so many entities never vanish at once before a second snapshot says the same.
 const DRIFT_PART: u64 = 5;
 /// Most places that one snapshot passes over; so many gaps of it and of the one before are told.
-const GAPS: usize = 64;
+pub(super) const GAPS: usize = 64;
 
 /// What does not change while a stream runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +77,8 @@ pub enum Turn {
     Aside(String),
     /// Everything that can be read has been.
     Over {
-        /// Whether that is all there is.
-        complete: bool,
+        /// Why that is not all there is; `None`: it is.
+        short: Option<String>,
     },
 }
 
@@ -268,12 +268,12 @@ impl<R: Reading> Machine for Snapshots<R> {
                 match reading.take(&Page { rows: digest.count, digest, added, more })? {
                     Turn::On => {}
                     Turn::Aside(reason) => outcome.set_aside.push(memory.set_aside(reason, self.now_ms)),
-                    Turn::Over { complete } => {
+                    Turn::Over { short } => {
                         memory.usual = reading.stumbles();
-                        if complete && memory.complete.is_some() {
+                        if short.is_none() && memory.complete.is_some() {
                             under_way.stage = Stage::Count;
                         } else {
-                            memory.end(complete, false, self.now_ms, &mut outcome);
+                            memory.end(short, false, self.now_ms, &mut outcome);
                         }
                     }
                 }
@@ -281,12 +281,12 @@ impl<R: Reading> Machine for Snapshots<R> {
             (Stage::Count, Answer::Absent { absent, known }) => {
                 let drift = absent.saturating_mul(DRIFT_PART) > known && !memory.drift;
                 if drift || absent == 0 {
-                    memory.end(true, drift, self.now_ms, &mut outcome);
+                    memory.end(None, drift, self.now_ms, &mut outcome);
                 } else {
                     under_way.stage = Stage::Remove;
                 }
             }
-            (Stage::Remove, Answer::Removed) => memory.end(true, false, self.now_ms, &mut outcome),
+            (Stage::Remove, Answer::Removed) => memory.end(None, false, self.now_ms, &mut outcome),
             _ => return Ok(outcome),
         }
         outcome.memory = Some(memory.text());
@@ -327,10 +327,10 @@ impl<R: Reading> Memory<R> {
         gap
     }
 
-    /// Ends the snapshot under way.
-    fn end(&mut self, complete: bool, drift: bool, now_ms: i64, outcome: &mut Outcome) {
+    /// Ends the snapshot under way. `short`: why it is not complete; `None`: it is.
+    fn end(&mut self, short: Option<String>, drift: bool, now_ms: i64, outcome: &mut Outcome) {
         let Some(UnderWay { count, .. }) = self.under_way.take() else { return };
-        let pulled_ms = self.pulled_ms;
+        let (pulled_ms, complete) = (self.pulled_ms, short.is_none());
         if complete {
             self.complete = Some(self.number);
             self.drift = drift;
@@ -338,8 +338,8 @@ impl<R: Reading> Memory<R> {
             outcome.checkpoint_ms = Some(pulled_ms);
         } else {
             self.gaps.retain(|gap| gap.from_ms == pulled_ms);
-            if self.gaps.is_empty() {
-                outcome.set_aside.push(self.set_aside("the source did not hold still".to_owned(), now_ms));
+            if let Some(reason) = short.filter(|_| self.gaps.is_empty()) {
+                outcome.set_aside.push(self.set_aside(reason, now_ms));
             }
         }
         outcome.ended = Some(SnapshotEnd { pulled_ms, count, complete, drift });

@@ -23,6 +23,8 @@ pub type Walks = Snapshots<Walk>;
 pub struct Walk {
     /// Which one, from 1.
     number: u64,
+    /// Walks that there are at most.
+    most: u64,
     /// Rows passed: where the next page begins.
     passed: u64,
     /// Answers that it took so far.
@@ -68,20 +70,7 @@ enum Way {
 
 impl Reading for Walk {
     fn start(cap: u64, usual: u64) -> Self {
-        Self {
-            number: 1,
-            passed: 0,
-            answers: 0,
-            size: cap.max(1),
-            added: 0,
-            stumbles: 0,
-            usual,
-            holed: false,
-            way: Way::Page,
-            empty: 0,
-            before: Digest::default(),
-            read: None,
-        }
+        Self::new(WALKS, cap, usual)
     }
 
     fn step(&self) -> Step {
@@ -147,6 +136,31 @@ impl Reading for Walk {
 }
 
 impl Walk {
+    /// One walk and no other, for who need not know whether it missed a row.
+    #[must_use]
+    pub fn single(cap: u64) -> Self {
+        Self::new(1, cap, 0)
+    }
+
+    /// The first of so many walks.
+    fn new(most: u64, cap: u64, usual: u64) -> Self {
+        Self {
+            number: 1,
+            most,
+            passed: 0,
+            answers: 0,
+            size: cap.max(1),
+            added: 0,
+            stumbles: 0,
+            usual,
+            holed: false,
+            way: Way::Page,
+            empty: 0,
+            before: Digest::default(),
+            read: None,
+        }
+    }
+
     /// Whether nothing of the list has been asked yet: then it is asked without `$top`, which alone brings links.
     const fn is_untouched(&self) -> bool {
         self.number == 1 && self.passed == 0 && self.answers == 0
@@ -204,10 +218,11 @@ impl Walk {
     fn over(&mut self) -> Turn {
         let agree = self.number > 1 && self.added == 0 && self.usual == 0 && self.stumbles == 0;
         if !self.holed && (self.answers == 1 || agree) {
-            return Turn::Over { complete: true };
+            return Turn::Over { short: None };
         }
-        if self.number >= WALKS || (self.holed && self.number > 1) {
-            return Turn::Over { complete: false };
+        let reason = if self.holed { "rows were passed over" } else { "its rows moved during every walk" };
+        if self.number >= self.most || (self.holed && self.number > 1) {
+            return Turn::Over { short: Some(reason.to_owned()) };
         }
         *self = Self {
             number: self.number + 1,
