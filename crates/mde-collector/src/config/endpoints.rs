@@ -48,6 +48,8 @@ struct Cloud {
     authority: &'static str,
     /// The scope of a token for that API.
     scope: &'static str,
+    /// Base of Microsoft Graph, and the resource of a token for it.
+    graph: &'static str,
 }
 
 /// A cloud under its name.
@@ -56,8 +58,9 @@ const fn cloud(
     api: &'static str,
     authority: &'static str,
     scope: &'static str,
+    graph: &'static str,
 ) -> (&'static str, Cloud) {
-    (name, Cloud { name, api, authority, scope })
+    (name, Cloud { name, api, authority, scope, graph })
 }
 
 /// Microsoft's clouds.
@@ -67,24 +70,28 @@ static CLOUDS: &[(&str, Cloud)] = &[
         "https://api.security.microsoft.com",
         "https://login.microsoftonline.com",
         "https://api.securitycenter.microsoft.com/.default",
+        "https://graph.microsoft.com",
     ),
     cloud(
         "gcc",
         "https://api-gcc.securitycenter.microsoft.us",
         "https://login.microsoftonline.com",
         "https://api-gcc.securitycenter.microsoft.us/.default",
+        "https://graph.microsoft.com",
     ),
     cloud(
         "gcc_high",
         "https://api-gov.securitycenter.microsoft.us",
         "https://login.microsoftonline.us",
         "https://api-gov.securitycenter.microsoft.us/.default",
+        "https://graph.microsoft.us",
     ),
     cloud(
         "dod",
         "https://api-gov.securitycenter.microsoft.us",
         "https://login.microsoftonline.us",
         "https://api-gov.securitycenter.microsoft.us/.default",
+        "https://dod-graph.microsoft.us",
     ),
 ];
 
@@ -99,11 +106,14 @@ pub(super) fn load(section: &Section<'_>, tenant_id: Option<&str>) -> Option<End
     if let Some(api) = &api {
         judge_host(section, &cloud, api, scope.is_some());
     }
+    let graph = section.optional(&GRAPH);
     let own = |text: &str| Url::parse(text).expect("the addresses of the clouds are URLs");
     Some(Endpoints {
         api: api.unwrap_or_else(|| own(cloud.api)),
         token: token_endpoint(token.unwrap_or_else(|| own(cloud.authority)), tenant_id?),
         scope: scope.unwrap_or_else(|| cloud.scope.to_owned()),
+        graph: graph.unwrap_or_else(|| own(cloud.graph)),
+        graph_scope: format!("{}/.default", cloud.graph),
     })
 }
 

@@ -201,6 +201,10 @@ pub struct Endpoints {
     pub token: Url,
     /// Scope asked for.
     pub scope: String,
+    /// Base of Microsoft Graph.
+    pub graph: Url,
+    /// Scope asked for there.
+    pub graph_scope: String,
 }
 
 /// At most `calls` in any `period`.

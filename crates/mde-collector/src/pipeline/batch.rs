@@ -1,7 +1,7 @@
 //! Gathers events to frames under a batch that nobody sees, until one commit shows it.
 
 use crate::record::{BatchHead, EntityKey, Frame, StoredKey, StreamKey};
-use crate::store::{BatchCount, Commit, Lease, Progress, Seen, Store, StoreError};
+use crate::store::{BatchCount, Commit, Lease, Progress, Seen, Store, StoreError, Trace};
 use std::collections::HashSet;
 use std::mem::take;
 
@@ -22,6 +22,7 @@ pub struct BatchWriter<'a> {
     keys: Vec<StoredKey>,
     seen: Vec<Seen>,
     gone: Vec<EntityKey>,
+    history: Vec<Trace>,
     /// Events shown since the last commit.
     shown: u64,
     /// Versions or entities since the last commit.
@@ -32,8 +33,8 @@ impl<'a> BatchWriter<'a> {
     /// Nothing is opened before the first event.
     pub fn new(store: &'a dyn Store, lease: &'a Lease, stream: &'a StreamKey, epoch: u64, head: BatchHead) -> Self {
         let (frame, pending) = (Frame::default(), HashSet::new());
-        let (keys, seen, gone) = (Vec::new(), Vec::new(), Vec::new());
-        Self { store, lease, stream, epoch, head, open: None, frame, keys, seen, gone, shown: 0, pending }
+        let (keys, seen, gone, history) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { store, lease, stream, epoch, head, open: None, frame, keys, seen, gone, history, shown: 0, pending }
     }
 
     /// Takes a version; `false` when this batch already has it.
@@ -52,6 +53,11 @@ impl<'a> BatchWriter<'a> {
             self.seen.push(seen);
         }
         new
+    }
+
+    /// Takes what is to be known of a record later.
+    pub fn trace(&mut self, trace: Trace) {
+        self.history.push(trace);
     }
 
     /// Takes an entity that is gone.
@@ -107,7 +113,8 @@ impl<'a> BatchWriter<'a> {
     async fn show(&mut self, progress: Progress) -> Result<(), StoreError> {
         self.flush().await?;
         let (keys, seen, gone) = (take(&mut self.keys), take(&mut self.seen), take(&mut self.gone));
-        let commit = Commit { epoch: self.epoch, batch: self.open, keys, seen, gone, progress };
+        let history = take(&mut self.history);
+        let commit = Commit { epoch: self.epoch, batch: self.open, keys, seen, gone, history, progress };
         if commit == (Commit { epoch: self.epoch, ..Commit::default() }) {
             return Ok(());
         }
@@ -122,6 +129,7 @@ impl<'a> BatchWriter<'a> {
         self.keys.clear();
         self.seen.clear();
         self.gone.clear();
+        self.history.clear();
         self.pending.clear();
         match self.open.take() {
             Some(count) => self.store.discard(count.id).await,

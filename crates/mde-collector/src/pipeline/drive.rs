@@ -7,12 +7,14 @@ use super::gate::Gate;
 use super::lease;
 use super::retry::{PipelineError, Verdict, pause, verdict};
 use super::rows::{Chunk, Intake, Numbers, Way};
+use super::setup::Clients;
 use super::source::Source;
-use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Step, clock::SPREAD_WARNING_MS};
+use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, Step, clock::SPREAD_WARNING_MS};
 use crate::record::{BatchHead, StreamKey};
 use crate::store::{Lease, Progress, Store};
 use crate::telemetry::pull::{self as events, Report};
-use mde_client::{Client, Get, Link, LinkGuard, NextLink, ServerDate};
+use mde_client::hunting::{Endpoint, Hunt, Hunter};
+use mde_client::{Get, Link, LinkGuard, NextLink, ServerDate, kql};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -23,7 +25,7 @@ const ABSENT_CHUNK: u32 = 1_000;
 /// One stream's pull half.
 pub struct Puller {
     store: Arc<dyn Store>,
-    client: Client,
+    clients: Clients,
     clock: Arc<dyn Clock>,
     gate: Gate,
     owner: String,
@@ -31,6 +33,8 @@ pub struct Puller {
     /// Whether this is the only pull of the run.
     once: bool,
     intake: Intake,
+    /// Runs queries; chosen at the first one.
+    hunter: Option<Hunter>,
     api_date: Option<ServerDate>,
     answered: bool,
 }
@@ -44,19 +48,21 @@ struct Pulling<'a> {
     report: Report,
     /// How often each row was met in the answer under way.
     numbers: Numbers,
+    /// Microsoft's id of the request that it answers.
+    request_id: String,
 }
 
 impl Puller {
     /// A puller for one stream of one tenant.
     pub fn new(
         (store, gate): (Arc<dyn Store>, Gate),
-        client: Client,
+        clients: Clients,
         clock: Arc<dyn Clock>,
         owner: String,
         (source, once): (Source, bool),
     ) -> Self {
         let intake = Intake::new(source.clone());
-        Self { store, client, clock, gate, owner, source, once, intake, api_date: None, answered: false }
+        Self { store, clients, clock, gate, owner, source, once, intake, hunter: None, api_date: None, answered: false }
     }
 
     /// The stream that it fills.
@@ -66,7 +72,7 @@ impl Puller {
 
     /// What time it is by the median of the clocks.
     fn now(&self) -> Now {
-        let reading = clock::read(&*self.clock, self.api_date, self.client.tokens().date());
+        let reading = clock::read(&*self.clock, self.api_date, self.clients.defender.tokens().date());
         if reading.spread_ms > SPREAD_WARNING_MS {
             events::clocks_disagree(&self.source.stream, reading.spread_ms);
         }
@@ -89,7 +95,7 @@ impl Puller {
     /// What stopped it. What was committed before stays; the next pull goes on from there.
     pub async fn pull(&mut self) -> Result<Report, PipelineError> {
         // The token's date is one of the three clocks, so it comes first.
-        self.client.tokens().token().await?;
+        self.clients.defender.tokens().token().await?;
         let store = Arc::clone(&self.store);
         let held = || PipelineError::Held(self.source.stream.to_string());
         let name = format!("stream {}", self.source.stream);
@@ -122,7 +128,14 @@ impl Puller {
                 pulled_ms: machine.pulled_ms(),
             };
             let batch = BatchWriter::new(&*store, lease, &stream, state.epoch, head);
-            let mut pulling = Pulling { machine: &mut *machine, batch, link: None, report, numbers: Numbers::new() };
+            let mut pulling = Pulling {
+                machine: &mut *machine,
+                batch,
+                link: None,
+                report,
+                numbers: Numbers::new(),
+                request_id: String::new(),
+            };
             self.commit(&mut pulling, &begun).await?;
             let ended = self.steps(&mut pulling).await;
             if ended.is_err() {
@@ -173,14 +186,14 @@ impl Puller {
             Step::List(ask) => Answer::Rows(self.list(ask, pulling).await?),
             Step::One(id) => {
                 let get = ask::one(&self.source, id);
-                let answer = self.get(&get).await?;
+                let answer = self.get(&get, pulling).await?;
                 pulling.report.requests += 1;
                 let mut chunk = Chunk::default();
                 chunk.push(&answer.entity().await?);
                 self.take(&mut chunk, pulling).await?;
                 Answer::Rows(More::Nothing)
             }
-            Step::Slice(_) => unreachable!("no service of the table is read so"),
+            Step::Slice(slice) => Answer::Rows(self.slice(slice, pulling).await?),
             Step::CountAbsent { since } => {
                 let (absent, known) = self.store.count_absent(&self.source.stream, *since).await?;
                 Answer::Absent { absent, known }
@@ -203,7 +216,7 @@ impl Puller {
             get = get.follow(next);
             guard = walk.clone();
         }
-        let mut answer = self.get(&get).await?;
+        let mut answer = self.get(&get, pulling).await?;
         let mut chunk = Chunk::default();
         while let Some(record) = answer.page.next().await? {
             if chunk.push(record) {
@@ -232,11 +245,54 @@ impl Puller {
         })
     }
 
-    /// Sends a request, and reads the API's clock off its answer.
-    async fn get(&mut self, get: &Get) -> Result<mde_client::Answer, PipelineError> {
-        let answer = self.client.get(get).await.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
+    /// Rows of a slice of the query.
+    async fn slice(&mut self, slice: &Slice, pulling: &mut Pulling<'_>) -> Result<More, PipelineError> {
+        let query = self.source.query.clone().expect("only hunting asks for slices, and its streams have a query");
+        let column = query.timestamp_column.as_deref();
+        let span = slice.span.map(|(from_ms, to_ms)| (column, from_ms, to_ms));
+        let text = kql::sliced(&query.query, kql::Slice { span, part: slice.part }).ok_or(PipelineError::Calendar)?;
+        let hunter = self.hunter().await?;
+        let asked = hunter.run(&Hunt::new(text)).await;
+        let mut answer = asked.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
         self.api_date = answer.date.or(self.api_date);
         self.answered = true;
+        pulling.request_id = answer.request_id.clone().unwrap_or_default();
+        let mut chunk = Chunk::default();
+        while let Some(row) = answer.next().await? {
+            if chunk.push(row) {
+                self.take(&mut chunk, pulling).await?;
+            }
+        }
+        self.take(&mut chunk, pulling).await?;
+        pulling.report.requests += 1;
+        let columns = answer.rest().await?.columns;
+        match (column, columns) {
+            (Some(column), Some(columns)) if columns.iter().all(|known| known.name != column) => {
+                Err(PipelineError::Column(column.to_owned()))
+            }
+            _ => Ok(More::Nothing),
+        }
+    }
+
+    /// The endpoint for which the application has the role, chosen at the first query.
+    async fn hunter(&mut self) -> Result<Hunter, PipelineError> {
+        if let Some(hunter) = &self.hunter {
+            return Ok(hunter.clone());
+        }
+        let hunter = Hunter::choose(Some(&self.clients.defender), Some(&self.clients.graph)).await?;
+        if hunter.endpoint() == Endpoint::Defender {
+            events::old_hunting(&self.source.stream);
+        }
+        Ok(self.hunter.insert(hunter).clone())
+    }
+
+    /// Sends a request, and reads the API's clock off its answer.
+    async fn get(&mut self, get: &Get, pulling: &mut Pulling<'_>) -> Result<mde_client::Answer, PipelineError> {
+        let answer =
+            self.clients.defender.get(get).await.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
+        self.api_date = answer.date.or(self.api_date);
+        self.answered = true;
+        pulling.request_id = answer.request_id.clone().unwrap_or_default();
         Ok(answer)
     }
 
@@ -264,8 +320,8 @@ impl Puller {
     }
 
     async fn take(&self, chunk: &mut Chunk, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
-        let Pulling { machine, batch, report, numbers, .. } = pulling;
-        let way = Way { machine: &mut **machine, store: &*self.store, batch, report, numbers };
+        let Pulling { machine, batch, report, numbers, request_id, .. } = pulling;
+        let way = Way { machine: &mut **machine, store: &*self.store, batch, report, numbers, request_id };
         self.intake.take(chunk, way).await
     }
 

@@ -23,6 +23,12 @@ pub enum PipelineError {
     /// A record without the fields that name its version.
     #[error("read a record: it has no {0}")]
     Nameless(&'static str),
+    /// A query's result lacks the column that slices it.
+    #[error("slice a query: its result has no column {0}")]
+    Column(String),
+    /// A slice at a time that no calendar has.
+    #[error("slice a query: the time lies outside the calendar")]
+    Calendar,
     /// The pull machine's memory was written by something else.
     #[error("read the stored progress of {0}: it is not in a known form")]
     Memory(String),
@@ -56,6 +62,7 @@ impl PipelineError {
                 | StoreError::Broken { .. },
             )
             | Self::Memory(_) => ErrorClass::Fatal,
+            Self::Column(_) | Self::Calendar => ErrorClass::Refused,
             Self::Pull(_) | Self::Record(_) | Self::Nameless(_) | Self::Store(_) | Self::Held(_) => {
                 ErrorClass::Transient
             }
@@ -80,6 +87,9 @@ impl PipelineError {
             }),
             Self::Memory(_) => "use the version that wrote the state, or start with another state folder",
             Self::Store(_) => "check the disk below the state folder",
+            Self::Column(_) => {
+                "name a column of the query's result in `timestamp_column`, or keep that column in the query"
+            }
             Self::Held(_) => "nothing to do: the other node is working on it",
             _ => "nothing to do: the window is kept and asked for again",
         }
@@ -114,6 +124,7 @@ pub fn verdict(error: &PipelineError, failures: u32) -> Verdict {
     match api.kind() {
         ErrorKind::Throttled { .. } => Verdict::Again { counts: false },
         ErrorKind::NotFound => Verdict::Tell(Failure::NotFound),
+        ErrorKind::ResultTooLarge => Verdict::Tell(Failure::TooLarge),
         ErrorKind::EntityTooLarge { .. } => Verdict::Tell(Failure::Server(error.to_string())),
         ErrorKind::Server { .. } | ErrorKind::BodyCut | ErrorKind::NotJson | ErrorKind::Timeout if last => {
             Verdict::Tell(Failure::Server(error.to_string()))

@@ -10,7 +10,7 @@ use crate::obfuscate::obfuscate;
 use crate::pull::{Machine, Numbered, Row, Sightings, SnapshotEnd};
 use crate::record::{EntityKey, Identity, RawObject, StoredKey, VersionKey, content_hash};
 use crate::service::{Key, Pull};
-use crate::store::{Seen, Store};
+use crate::store::{Seen, Store, Trace};
 use crate::telemetry::pull::Report;
 use mde_client::parse_time;
 use std::borrow::Cow;
@@ -64,6 +64,8 @@ pub struct Way<'w, 'b> {
     pub report: &'w mut Report,
     /// Numbers it among its equals.
     pub numbers: &'w mut Numbers,
+    /// Microsoft's id of the request that showed it; empty where it gave none.
+    pub request_id: &'w str,
 }
 
 /// What makes events of a stream's rows.
@@ -134,7 +136,14 @@ impl Intake {
                 let hidden = self.hidden(row)?;
                 let replaced = hidden.as_deref().map(RawObject::parse).transpose()?;
                 let record = replaced.as_ref().unwrap_or(&row.record);
-                self.events(record, &row.identity, pulled_ms, way.batch).await?;
+                let events = self.events(record, &row.identity, pulled_ms, way.batch).await?;
+                way.batch.trace(Trace {
+                    id: row.id.clone().into_owned(),
+                    key: row.key,
+                    time_ms: row.kept_ms,
+                    request_id: way.request_id.to_owned(),
+                    events,
+                });
             }
         }
         Ok(())
@@ -228,14 +237,14 @@ impl Intake {
         })
     }
 
-    /// Writes a record's events.
+    /// Writes a record's events, and tells their number.
     async fn events(
         &self,
         record: &RawObject<'_>,
         identity: &Identity,
         pulled_ms: i64,
         batch: &mut BatchWriter<'_>,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<u64, PipelineError> {
         let environment = self.source.environment.as_deref();
         let tail = Tail { counts: &[], environment, pulled_ms, identity };
         let mut events = self.flattener.start(record, &tail);
@@ -243,7 +252,7 @@ impl Intake {
             batch.line(line).await?;
         }
         batch.split().await?;
-        Ok(())
+        Ok(events.outcome().events)
     }
 
     /// Writes the event that says that an entity is gone.
@@ -271,6 +280,6 @@ impl Intake {
     ) -> Result<(), PipelineError> {
         let stream = &self.source.stream;
         let identity = Identity::new(&stream.tenant, &stream.service, [&*pulled_ms.to_string(), id]);
-        self.events(record, &identity, pulled_ms, batch).await
+        self.events(record, &identity, pulled_ms, batch).await.map(drop)
     }
 }

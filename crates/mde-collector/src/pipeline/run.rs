@@ -77,11 +77,11 @@ pub async fn run(
         let tenant = Tenant::new(input)?;
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
             for source in Source::of(input, service) {
-                let (client, clock) = (tenant.client(service), Arc::clone(&clock));
+                let (clients, clock) = (tenant.clients(service), Arc::clone(&clock));
                 let (seam, owner) = ((Arc::clone(&store), gate.clone()), owner.clone());
                 let schedule = Schedule::of(&source, options.once);
                 streams.push((
-                    Puller::new(seam, client, clock, owner, (source, options.once)),
+                    Puller::new(seam, clients, clock, owner, (source, options.once)),
                     schedule,
                     &input.outputs,
                 ));

@@ -3,15 +3,25 @@
 use super::run::RunError;
 use crate::config::{CallLimit, Input, Proof, ServiceConfig};
 use mde_client::auth::{ClientSecret, Secret, SecretSource, TokenEndpoint, Tokens};
-use mde_client::budget::{InMemoryBudget, Window};
+use mde_client::budget::{Budget, InMemoryBudget, Window};
 use mde_client::{Client, Error, ReqwestTransport, TransportConfig};
 use std::fmt::Display;
 use std::sync::Arc;
+use url::Url;
 
-/// What the services of one tenant share: connections, token, quota.
+/// What the services of one tenant share: connections, tokens, quota.
 pub struct Tenant {
-    client: Client,
+    clients: Clients,
     budget: InMemoryBudget,
+}
+
+/// The tenant's two APIs.
+#[derive(Clone)]
+pub struct Clients {
+    /// Defender for Endpoint.
+    pub defender: Client,
+    /// Microsoft Graph; its token is asked for at its first use.
+    pub graph: Client,
 }
 
 impl Tenant {
@@ -23,37 +33,48 @@ impl Tenant {
             ca_pem.push(std::fs::read(path).map_err(|error| setup(&format!("ca_file {}: {error}", path.display())))?);
         }
         // The cause is dropped: it may quote the address with its password.
-        let proxy = input.proxy.as_ref().map(|proxy| url::Url::parse(proxy.expose())).transpose();
+        let proxy = input.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose();
         let proxy = proxy.map_err(|_| setup(&"proxy: it is no address"))?;
         let api = |error: Error| setup(&error);
         let config = TransportConfig { ca_pem, proxy, ..TransportConfig::default() };
         let transport = Arc::new(ReqwestTransport::new(&config).map_err(api)?);
-        let credentials = &input.credentials;
-        let secret = match &credentials.proof {
-            Proof::Secret(secret) => SecretSource::Fixed(Secret::new(secret.expose())),
-            Proof::SecretFile(path) => SecretSource::File(path.clone()),
-        };
-        let identity = ClientSecret {
-            endpoint: TokenEndpoint::new(&input.endpoints.token, &credentials.tenant_id).map_err(api)?,
-            client_id: credentials.client_id.clone(),
-            secret,
-            scope: input.endpoints.scope.clone(),
-        };
-        let tokens = Arc::new(Tokens::new(identity, Arc::<ReqwestTransport>::clone(&transport)));
         let budget = InMemoryBudget::new(input.quota_share, input.limits.iter().map(window).collect());
-        let base = input.endpoints.api.clone();
-        let client = Client::new(base, transport, tokens, Arc::new(budget.clone())).map_err(api)?;
-        Ok(Self { client, budget })
+        let client = |base: &Url, scope: &str| {
+            let tokens = Arc::new(Tokens::new(identity(input, scope)?, Arc::<ReqwestTransport>::clone(&transport)));
+            Client::new(base.clone(), Arc::<ReqwestTransport>::clone(&transport), tokens, Arc::new(budget.clone()))
+        };
+        let endpoints = &input.endpoints;
+        let clients = Clients {
+            defender: client(&endpoints.api, &endpoints.scope).map_err(api)?,
+            graph: client(&endpoints.graph, &endpoints.graph_scope).map_err(api)?,
+        };
+        Ok(Self { clients, budget })
     }
 
-    /// The client of one service, inside the service's own limits as well.
-    pub fn client(&self, service: &ServiceConfig) -> Client {
+    /// The clients of one service, inside the service's own limits as well.
+    pub fn clients(&self, service: &ServiceConfig) -> Clients {
         let limits: Vec<Window> = service.limits.iter().map(window).collect();
+        let Clients { defender, graph } = self.clients.clone();
         if limits.is_empty() {
-            return self.client.clone();
+            return Clients { defender, graph };
         }
-        self.client.clone().with_budget(Arc::new(self.budget.with_limits(limits)))
+        let budget: Arc<dyn Budget> = Arc::new(self.budget.with_limits(limits));
+        Clients { defender: defender.with_budget(Arc::clone(&budget)), graph: graph.with_budget(budget) }
     }
+}
+
+/// Who asks for tokens of that scope.
+fn identity(input: &Input, scope: &str) -> Result<ClientSecret, Error> {
+    let credentials = &input.credentials;
+    Ok(ClientSecret {
+        endpoint: TokenEndpoint::new(&input.endpoints.token, &credentials.tenant_id)?,
+        client_id: credentials.client_id.clone(),
+        secret: match &credentials.proof {
+            Proof::Secret(secret) => SecretSource::Fixed(Secret::new(secret.expose())),
+            Proof::SecretFile(path) => SecretSource::File(path.clone()),
+        },
+        scope: scope.to_owned(),
+    })
 }
 
 fn window(limit: &CallLimit) -> Window {

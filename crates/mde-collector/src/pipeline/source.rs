@@ -1,8 +1,11 @@
 //! What one stream reads, as its configuration says, and the machine that reads it.
 
 use super::retry::PipelineError;
-use crate::config::{Emit, Input, QueryConfig, ServiceConfig};
+use crate::config::{Emit, Input, QueryConfig, ServiceConfig, Sweep};
 use crate::pull::Machine;
+use crate::pull::open::Open;
+use crate::pull::parts::Answers;
+use crate::pull::slice::{Query, Slices};
 use crate::pull::snapshot::{self, Snapshots};
 use crate::pull::walk::Walk;
 use crate::pull::window::list::List;
@@ -64,28 +67,57 @@ impl Source {
     pub fn machine(&self, state: &StreamState, once: bool) -> Result<Box<dyn Machine>, PipelineError> {
         let endpoint = &self.service.def.endpoint;
         let (page_cap, expands) = (endpoint.page_cap as u64, endpoint.expand.is_some());
-        let period_ms = ms(self.period);
-        let historical_ms = self.service.historical_ms;
+        let row_cap = self.query.as_ref().map_or(page_cap, |query| query.row_cap as u64);
         Ok(match *self.pull {
             Pull::Window { time, splits } => {
-                let rules = window::Rules {
-                    source: List { time, splits, page_cap, expands },
-                    overlap_ms: ms(self.service.overlap),
-                    sweep_every_ms: ms(self.service.sweep.every),
-                    sweep_back_ms: ms(self.service.sweep.back),
-                    open_ms: None,
-                    historical_ms,
-                    once,
-                };
-                Box::new(Windows::new(rules, state.checkpoint_ms, self.memory(state)?))
+                let source = List { time, splits, page_cap, expands };
+                Box::new(Windows::new(self.windows(source, once), state.checkpoint_ms, self.memory(state)?))
             }
-            Pull::Snapshot { .. } => {
-                let tombstones = self.service.emit == Emit::Changes;
-                let rules = snapshot::Rules { cap: page_cap, period_ms, tombstones, historical_ms };
-                Box::new(Snapshots::<Walk>::new(rules, self.memory(state)?))
+            Pull::Snapshot { .. } if self.query.is_some() => {
+                Box::new(Answers::new(self.snapshots(row_cap), self.memory(state)?))
             }
-            Pull::Open { .. } | Pull::Slices => unreachable!("no service of the table is read so"),
+            Pull::Snapshot { .. } => Box::new(Snapshots::<Walk>::new(self.snapshots(page_cap), self.memory(state)?)),
+            Pull::Open { start, .. } => {
+                let source = List { time: start, splits: &[], page_cap, expands };
+                Box::new(Open::new(self.windows(source, once), state.checkpoint_ms, self.memory(state)?))
+            }
+            Pull::Slices => {
+                let query = self.query.as_ref();
+                let align_ms = query.and_then(|query| query.align).map(ms);
+                let settle_ms = query.filter(|_| align_ms.is_some()).map_or(0, |query| ms(query.settle));
+                let source = Query { row_cap, align_ms, settle_ms };
+                Box::new(Slices::new(self.windows(source, once), state.checkpoint_ms, self.memory(state)?))
+            }
         })
+    }
+
+    /// What windows keep to.
+    fn windows<S>(&self, source: S, once: bool) -> window::Rules<S> {
+        let (overlap, sweep) = match &self.query {
+            None => (self.service.overlap, Some(self.service.sweep)),
+            Some(query) => (query.overlap, query.sweep),
+        };
+        // Without sweeps nothing is read again beyond the overlap.
+        let sweep = sweep.unwrap_or(Sweep { every: Duration::MAX, back: Duration::ZERO });
+        window::Rules {
+            source,
+            overlap_ms: ms(overlap),
+            sweep_every_ms: ms(sweep.every),
+            sweep_back_ms: ms(sweep.back),
+            open_ms: None,
+            historical_ms: self.service.historical_ms,
+            once,
+        }
+    }
+
+    /// What snapshots keep to.
+    fn snapshots(&self, cap: u64) -> snapshot::Rules {
+        snapshot::Rules {
+            cap,
+            period_ms: ms(self.period),
+            tombstones: self.service.emit == Emit::Changes,
+            historical_ms: self.service.historical_ms,
+        }
     }
 
     /// What the machine left in the store; `None` before the first pull of an epoch.

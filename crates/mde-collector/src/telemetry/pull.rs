@@ -56,6 +56,11 @@ pub fn drift(stream: &StreamKey, id: i64) {
     warn!(%stream, snapshot = id, "more than a fifth of the entities would be gone at once; none is taken for gone until the next snapshot agrees");
 }
 
+/// Hunting uses the endpoint that is being retired.
+pub fn old_hunting(stream: &StreamKey) {
+    warn!(%stream, "hunting uses the Defender endpoint, which stops answering on 2027-02-01: grant the application ThreatHunting.Read.All on Microsoft Graph");
+}
+
 /// The configured start has changed.
 pub fn started_again(stream: &StreamKey) {
     warn!(%stream, "historical_poll_datetime has changed: the stream starts again");
