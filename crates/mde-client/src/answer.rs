@@ -4,6 +4,8 @@ use crate::auth::Token;
 use crate::body::Body;
 use crate::budget::Throttle;
 use crate::error::{Context, Error, ErrorKind, ServerDate};
+use crate::hunting;
+use crate::limits::Family;
 use crate::page::Page;
 use crate::retry;
 use crate::transport::HttpResponse;
@@ -12,6 +14,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::Instant;
+use url::Url;
 
 /// Most of an error's body that is read. Unit: bytes.
 pub(crate) const ERROR_CAP: usize = 64 * 1024;
@@ -39,6 +42,16 @@ impl Answer {
     }
 }
 
+/// A success whose body has not been looked at.
+pub(crate) struct Success {
+    /// The address that was asked.
+    pub url: Url,
+    /// What the head tells.
+    pub context: Context,
+    /// What has yet to arrive.
+    pub body: Body,
+}
+
 /// An error's body. What is missing or of another type is as good as not there.
 #[derive(Deserialize)]
 struct ErrorBody {
@@ -47,14 +60,25 @@ struct ErrorBody {
 }
 
 /// See [`ErrorBody`].
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct ErrorFields {
     /// A word, or the status as text; empty on Graph at times.
     code: Option<String>,
     /// Free text.
     message: Option<String>,
-    /// The vendor's id of the request.
+    /// The vendor's id of the request, as the Defender API gives it.
     target: Option<String>,
+    /// Where Graph gives it.
+    #[serde(rename = "innerError", alias = "innererror")]
+    inner: Option<InnerError>,
+}
+
+/// See [`ErrorFields`].
+#[derive(Deserialize)]
+struct InnerError {
+    /// The vendor's id of the request.
+    #[serde(rename = "request-id")]
+    request_id: Option<String>,
 }
 
 /// Adds what the head tells to what is known about a call.
@@ -91,12 +115,16 @@ pub(crate) async fn failure(
     let mut context = head(&response, context);
     let retry_after = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = Body::new(response.body, silence, context.clone()).beginning(ERROR_CAP).await;
-    let ErrorFields { code, message, target } = serde_json::from_slice::<ErrorBody>(&body)
-        .map_or(ErrorFields { code: None, message: None, target: None }, |body| body.error);
+    let ErrorFields { code, message, target, inner } =
+        serde_json::from_slice::<ErrorBody>(&body).map_or_else(|_| ErrorFields::default(), |body| body.error);
     let message = message.unwrap_or_default();
     let answered_ms = context.date.map(|date| date.unix_ms);
-    let after = retry::wait(retry_after.as_deref(), answered_ms, &message);
-    let throttle = (status == 429).then(|| Throttle { after, allowed: retry::allowed_in_text(&message) });
+    let hunting = context.family.is_some_and(Family::is_hunting);
+    let computing = hunting && status == 429 && wording::computing_refusal(&message);
+    let after = retry::wait(retry_after.as_deref(), answered_ms, &message)
+        .or_else(|| computing.then(|| retry::until_next_quarter(answered_ms)));
+    let allowed = retry::allowed_in_text(&message);
+    let throttle = (status == 429).then_some(Throttle { after, allowed, computing });
     let kind = match status {
         429 => ErrorKind::Throttled { after },
         401 if wording::licence_refusal(&message) => ErrorKind::NotLicensed,
@@ -104,12 +132,16 @@ pub(crate) async fn failure(
         403 => ErrorKind::Forbidden { missing: wording::missing_roles(&message) },
         404 => ErrorKind::NotFound,
         408 => ErrorKind::Timeout,
+        400 if hunting => hunting::refused_as(&message),
         400..500 => ErrorKind::BadRequest,
         500.. => ErrorKind::Server { status, after },
         _ => ErrorKind::Unexpected { status },
     };
     context.code = code.as_deref().and_then(wording::word);
     context.message = wording::shortened(&message, token.expose());
-    context.request_id = context.request_id.or_else(|| target.as_deref().and_then(wording::word));
+    context.request_id = context.request_id.or_else(|| {
+        let inner = inner.and_then(|inner| inner.request_id);
+        [target, inner].into_iter().flatten().find_map(|id| wording::word(&id))
+    });
     (Error::new(kind, context), throttle)
 }

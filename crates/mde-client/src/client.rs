@@ -1,6 +1,6 @@
 //! The one place that sends: budget, token, request, and the head of the answer.
 
-use crate::answer::{Answer, failure, head};
+use crate::answer::{Answer, Success, failure, head};
 use crate::auth::{Token, TokenSource};
 use crate::base::Base;
 use crate::body::Body;
@@ -11,8 +11,9 @@ use crate::link::NextLink;
 use crate::page::Page;
 use crate::query::Query;
 use crate::transport::{HttpRequest, HttpResponse, Transport, TransportError};
+use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +23,12 @@ use url::Url;
 /// What a client allows.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// Longest wait for the head of an answer. Default 120 s: lists of 10,000 rows are slow to begin.
+    /// Longest wait for the head of an answer. Default 120 s: lists of 10,000 rows are slow to begin. An answer to a
+    /// hunting query is waited for as long as the vendor lets a query run, if that is longer.
     pub answer_timeout: Duration,
     /// Longest silence within a body. Default 60 s.
     pub silence_timeout: Duration,
-    /// Largest entity. Unit: bytes. Default 8 MiB; real ones have some kilobytes.
+    /// Largest entity, in a list or alone. Unit: bytes. Default 16 MiB; real ones have some kilobytes.
     pub entity_cap: usize,
 }
 
@@ -35,7 +37,7 @@ impl Default for ClientOptions {
         Self {
             answer_timeout: Duration::from_secs(120),
             silence_timeout: Duration::from_secs(60),
-            entity_cap: 8 * 1024 * 1024,
+            entity_cap: 16 * 1024 * 1024,
         }
     }
 }
@@ -76,6 +78,37 @@ impl Get {
     pub(crate) fn context(&self) -> Context {
         Context { action: format!("read {}", self.path), family: Some(self.family), ..Context::default() }
     }
+
+    /// The call that it makes.
+    pub(crate) fn call(&self) -> Call<'_> {
+        Call {
+            path: &self.path,
+            query: &self.query,
+            posted: None,
+            family: self.family,
+            priority: self.priority,
+            patience: Duration::ZERO,
+            context: self.context(),
+        }
+    }
+}
+
+/// One call of either method, complete.
+pub(crate) struct Call<'a> {
+    /// Below the base URL, encoded.
+    pub path: &'a str,
+    /// The options.
+    pub query: &'a Query,
+    /// The JSON of a POST; `None`: a GET.
+    pub posted: Option<Bytes>,
+    /// The budget that it spends from.
+    pub family: Family,
+    /// Who waits longer when the budget is short.
+    pub priority: Priority,
+    /// How long the answer may take to begin, if that is longer than the client's limit.
+    pub patience: Duration,
+    /// What an error about it tells.
+    pub context: Context,
 }
 
 /// A client of one API for one application in one tenant. Clones share everything.
@@ -122,17 +155,28 @@ impl Client {
         &self.tokens
     }
 
+    /// How long we wait and how much we hold.
+    pub(crate) fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
     /// Makes one call: a 200 whose body is still arriving, or an error. A 401 is met with a new token once; nothing
     /// else is tried again here.
     pub async fn get(&self, get: &Get) -> Result<Answer, Error> {
-        let context = get.context();
-        let url = self.base.join(&get.path, &get.query)?;
+        let Success { url, context, body } = self.call(get.call()).await?;
+        let page = Page::new(body, self.options.entity_cap, self.base.clone(), url);
+        Ok(Answer { status: 200, date: context.date, request_id: context.request_id, page })
+    }
+
+    /// Makes one call of any kind, see [`Client::get`].
+    pub(crate) async fn call(&self, call: Call<'_>) -> Result<Success, Error> {
+        let url = self.base.join(call.path, call.query)?;
         // A refused identity must not spend quota, so the token is asked for before the wait; and after it again,
         // since the wait can outlast the token.
         self.tokens.token().await?;
-        let (mut token, mut response) = self.send(get, &url, &context).await?;
+        let (mut token, mut response) = self.send(&call, &url).await?;
         if response.status == 401 {
-            let error = self.failed(get, response, &context, &token).await;
+            let error = self.failed(&call, response, &token).await;
             if *error.kind() != ErrorKind::Unauthorized {
                 return Err(error);
             }
@@ -140,37 +184,41 @@ impl Client {
             if self.tokens.token().await? == token {
                 return Err(error);
             }
-            (token, response) = self.send(get, &url, &context).await?;
+            (token, response) = self.send(&call, &url).await?;
         }
         if response.status != 200 {
-            return Err(self.failed(get, response, &context, &token).await);
+            return Err(self.failed(&call, response, &token).await);
         }
-        let context = head(&response, context);
-        let (date, request_id) = (context.date, context.request_id.clone());
-        let body = Body::new(response.body, self.options.silence_timeout, context);
-        let page = Page::new(body, self.options.entity_cap, self.base.clone(), url);
-        Ok(Answer { status: response.status, date, request_id, page })
+        let context = head(&response, call.context);
+        let body = Body::new(response.body, self.options.silence_timeout, context.clone());
+        Ok(Success { url, context, body })
     }
 
     /// Spends one call of the budget on sending the request, and returns the head with the token it was sent with.
-    async fn send(&self, get: &Get, url: &Url, context: &Context) -> Result<(Token, HttpResponse), Error> {
-        let permit = self.budget.acquire(get.family, get.priority).await;
+    async fn send(&self, call: &Call<'_>, url: &Url) -> Result<(Token, HttpResponse), Error> {
+        let permit = self.budget.acquire(call.family, call.priority).await;
         let token = self.tokens.token().await?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(AUTHORIZATION, token.header().clone());
-        let request = HttpRequest { method: Method::GET, url: url.clone(), headers, body: None };
-        let answer = timeout(self.options.answer_timeout, self.transport.send(request)).await;
+        if call.posted.is_some() {
+            // Without the charset Graph has been seen to misread what is not ASCII.
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        }
+        let method = if call.posted.is_some() { Method::POST } else { Method::GET };
+        let request = HttpRequest { method, url: url.clone(), headers, body: call.posted.clone() };
+        let patience = self.options.answer_timeout.max(call.patience);
+        let answer = timeout(patience, self.transport.send(request)).await;
         permit.answered();
         let response = answer.unwrap_or(Err(TransportError::Timeout(None)));
-        Ok((token, response.map_err(|cause| Error::transport(cause, context.clone()))?))
+        Ok((token, response.map_err(|cause| Error::transport(cause, call.context.clone()))?))
     }
 
     /// An answer that is no success as an error; a 429 is told to the budget.
-    async fn failed(&self, get: &Get, response: HttpResponse, context: &Context, token: &Token) -> Error {
-        let (error, throttle) = failure(response, self.options.silence_timeout, context.clone(), token).await;
+    async fn failed(&self, call: &Call<'_>, response: HttpResponse, token: &Token) -> Error {
+        let (error, throttle) = failure(response, self.options.silence_timeout, call.context.clone(), token).await;
         if let Some(throttle) = throttle {
-            self.budget.throttled(get.family, &throttle);
+            self.budget.throttled(call.family, &throttle);
         }
         error
     }

@@ -56,6 +56,25 @@ pub enum ErrorKind {
     /// Any other 4xx: asking again cannot help.
     #[error("the request was refused")]
     BadRequest,
+    /// 400: one answer cannot hold what a query asks for, or finding it takes too long. Asked for less, for example for
+    /// half the time, it can be answered.
+    #[error("the result is too large for one answer")]
+    ResultTooLarge,
+    /// 400: a query that cannot be read or makes no sense.
+    #[error("the query was refused")]
+    QueryRefused,
+    /// 400: a query names a column that is not there.
+    #[error("the query names an unknown column{}", named(name))]
+    UnknownColumn {
+        /// The column, where the answer names it.
+        name: Option<String>,
+    },
+    /// 400: a query names a table that this tenant does not have.
+    #[error("the query names an unknown table{}", named(name))]
+    UnknownTable {
+        /// The table, where the answer names it.
+        name: Option<String>,
+    },
     /// 5xx.
     #[error("the server failed")]
     Server {
@@ -90,6 +109,11 @@ pub enum ErrorKind {
 /// The roles of a 403 as the tail of a sentence.
 fn missing_text(missing: &[String]) -> String {
     if missing.is_empty() { String::new() } else { format!(", missing: {}", missing.join(", ")) }
+}
+
+/// A name as the tail of a sentence.
+fn named(name: &Option<String>) -> String {
+    name.as_ref().map_or_else(String::new, |name| format!(", {name}"))
 }
 
 /// The `Date` of an answer, and when it was read: carried on by the monotonic clock it is a second wall clock.

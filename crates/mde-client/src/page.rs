@@ -1,42 +1,33 @@
 //! One answer's body as a stream of raw entities, then what the page says about itself.
 
-mod scanner;
-mod splitter;
-
 use crate::base::Base;
 use crate::body::Body;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::link::Link;
+use crate::rows::layout::Layout;
+use crate::rows::{Fault, Rows};
 use serde_json::value::RawValue;
-use splitter::{Fault, Splitter, Step};
-use std::fmt;
 use url::Url;
 
 /// A page that is being read. It is a success only once [`Page::next`] has answered `None`: before that, nothing of
 /// it may be committed, since the body can still turn out to be cut.
+#[derive(Debug)]
 pub struct Page {
-    /// The bytes, as they arrive.
-    body: Body,
-    /// Finds the entities in them.
-    splitter: Splitter,
-    /// Largest entity. Unit: bytes.
-    cap: usize,
+    /// The entities.
+    rows: Rows,
     /// Where links are placed.
     base: Base,
     /// The address that was asked, for links without a host.
-    asked: Url,
-    /// How far we are.
-    state: State,
+    asked: Address,
 }
 
-/// How far a page is.
-enum State {
-    /// The body is still arriving.
-    Reading,
-    /// The body has ended and is a page.
-    Whole(PageEnd),
-    /// The failure is told again to whoever asks again.
-    Failed(Error),
+/// An address that shows no query in a `Debug` output.
+struct Address(Url);
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.path())
+    }
 }
 
 /// What a page says once it has been read whole.
@@ -57,7 +48,7 @@ pub struct PageEnd {
 impl Page {
     /// A page whose body has yet to arrive.
     pub(crate) fn new(body: Body, cap: usize, base: Base, asked: Url) -> Self {
-        Self { body, splitter: Splitter::new(cap), cap, base, asked, state: State::Reading }
+        Self { rows: Rows::new(body, Layout::Collection, cap), base, asked: Address(asked) }
     }
 
     /// The next element of `value`, byte for byte as it came; `None` once the page has been read whole.
@@ -65,86 +56,38 @@ impl Page {
     /// Elements are cut out, not parsed: that one is valid UTF-8 and valid JSON is for its reader to check.
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Option<&[u8]>, Error> {
-        loop {
-            match &self.state {
-                State::Reading => {}
-                State::Whole(_) => return Ok(None),
-                State::Failed(error) => return Err(error.clone()),
-            }
-            match self.splitter.step() {
-                Ok(Step::Entity) => return Ok(Some(self.splitter.entity())),
-                Ok(Step::Hungry) => match self.body.chunk().await {
-                    Ok(Some(chunk)) => self.splitter.feed(chunk),
-                    Ok(None) => self.finish(),
-                    Err(error) => self.state = State::Failed(error),
-                },
-                Err(fault) => self.fail(fault),
-            }
-        }
+        self.rows.next().await
     }
 
     /// What the page says about itself; `None` until [`Page::next`] has answered `None`.
     #[must_use]
-    pub fn end(&self) -> Option<&PageEnd> {
-        match &self.state {
-            State::Whole(end) => Some(end),
-            State::Reading | State::Failed(_) => None,
-        }
+    pub fn end(&self) -> Option<PageEnd> {
+        let (seen, said) = (self.rows.end()?, self.rows.annotations());
+        Some(PageEnd {
+            rows: seen.rows,
+            next_link: said.next_link.as_ref().map(|link| self.base.place(link, &self.asked.0)),
+            count: said.count,
+            context: said.context.clone(),
+            digest: seen.digest,
+        })
     }
 
     /// Reads the rest of the page, passing over its elements.
     pub async fn rest(&mut self) -> Result<PageEnd, Error> {
         while self.next().await?.is_some() {}
-        Ok(self.end().cloned().expect("a page that has no next element has been read whole"))
+        Ok(self.end().expect("a page that has no next element has been read whole"))
     }
 
     /// Reads the body as one entity instead, as calls for a single entity answer it.
-    pub(crate) async fn into_entity(mut self) -> Result<Vec<u8>, Error> {
-        let Some(bytes) = self.body.whole(self.cap).await? else {
-            return Err(self.error(Fault::TooLarge));
+    pub(crate) async fn into_entity(self) -> Result<Vec<u8>, Error> {
+        let (mut body, cap) = self.rows.into_body();
+        let Some(bytes) = body.whole(cap).await? else {
+            return Err(Fault::TooLarge.error(&body, cap));
         };
         match serde_json::from_slice::<&RawValue>(&bytes) {
             Ok(value) if value.get().starts_with('{') => Ok(bytes),
-            Err(error) if error.is_eof() => Err(self.error(Fault::Cut)),
-            _ => Err(self.error(Fault::NotAPage)),
+            Err(error) if error.is_eof() => Err(Fault::Cut.error(&body, cap)),
+            _ => Err(Fault::NotAPage.error(&body, cap)),
         }
-    }
-
-    /// The body has ended: the page is whole, or it is not.
-    fn finish(&mut self) {
-        match self.splitter.end() {
-            Ok((rows, digest, annotations)) => {
-                let next_link = annotations.next_link.map(|link| self.base.place(&link, &self.asked));
-                let (count, context) = (annotations.count, annotations.context);
-                self.state = State::Whole(PageEnd { rows, next_link, count, context, digest });
-            }
-            Err(fault) => self.fail(fault),
-        }
-    }
-
-    /// The page is no page, and stays so.
-    fn fail(&mut self, fault: Fault) {
-        self.state = State::Failed(self.error(fault));
-    }
-
-    /// A fault of the body as an error of this call.
-    fn error(&self, fault: Fault) -> Error {
-        let kind = match fault {
-            Fault::Cut => ErrorKind::BodyCut,
-            Fault::NotAPage => ErrorKind::NotJson,
-            Fault::TooLarge => ErrorKind::EntityTooLarge { limit: self.cap },
-        };
-        Error::new(kind, self.body.context().clone())
-    }
-}
-
-impl fmt::Debug for Page {
-    /// How far it is; never what it holds.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.state {
-            State::Reading => "Page(reading)",
-            State::Whole(_) => "Page(whole)",
-            State::Failed(_) => "Page(failed)",
-        })
     }
 }

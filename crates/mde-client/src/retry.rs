@@ -40,6 +40,10 @@ impl Error {
             | ErrorKind::Forbidden { .. }
             | ErrorKind::NotFound
             | ErrorKind::BadRequest
+            | ErrorKind::ResultTooLarge
+            | ErrorKind::QueryRefused
+            | ErrorKind::UnknownColumn { .. }
+            | ErrorKind::UnknownTable { .. }
             | ErrorKind::Unexpected { .. }
             | ErrorKind::LinkRepeated
             | ErrorKind::PageRepeated
@@ -87,18 +91,38 @@ pub fn wait_in_header(header: &str, answered_ms: Option<i64>) -> Option<Duration
     Some(Duration::from_millis(wait_ms.unsigned_abs()).min(WAIT_CAP))
 }
 
-/// "again in N seconds" in the text of a 429.
+/// "again in …" in the text of a 429: words ("8 seconds", "2 minutes and 5 seconds") or a clock ("00:12:30").
 #[must_use]
 pub fn wait_in_text(message: &str) -> Option<Duration> {
     let (_, tail) = message.split_once("again in ")?;
-    let (number, unit) = tail.trim_start().split_once(' ')?;
-    let seconds: u64 = number.parse().ok()?;
-    let seconds = match unit {
-        unit if unit.starts_with("second") => seconds,
-        unit if unit.starts_with("minute") => seconds.saturating_mul(60),
-        _ => return None,
-    };
-    Some(Duration::from_secs(seconds).min(WAIT_CAP))
+    let mut words = tail.split_whitespace().map(|word| word.trim_end_matches(['.', ',', ';'])).peekable();
+    if let Some(wait) = words.peek().and_then(|word| clock(word)) {
+        return Some(wait.min(WAIT_CAP));
+    }
+    let mut wait: Option<Duration> = None;
+    while let Some(number) = words.next_if(|word| word.bytes().all(|byte| byte.is_ascii_digit())) {
+        let unit = match words.next()? {
+            unit if unit.starts_with("sec") => 1,
+            unit if unit.starts_with("min") => 60,
+            unit if unit.starts_with("hour") => 3_600,
+            _ => break,
+        };
+        let seconds = number.parse::<u64>().ok()?.saturating_mul(unit);
+        wait = Some(wait.unwrap_or_default() + Duration::from_secs(seconds).min(WAIT_CAP));
+        words.next_if(|word| *word == "and");
+    }
+    wait.map(|wait| wait.min(WAIT_CAP))
+}
+
+/// How long until the quarter of an hour ends in which an answer was given, at least a second; a whole one where its
+/// `Date` (milliseconds since 1970) is unknown.
+///
+/// Quotas of computing time are counted so. Source: "Advanced hunting service limits", read 2026-11.
+#[must_use]
+pub fn until_next_quarter(answered_ms: Option<i64>) -> Duration {
+    const QUARTER_MS: i64 = 15 * 60 * 1_000;
+    let passed = answered_ms.map_or(0, |ms| ms.rem_euclid(QUARTER_MS));
+    Duration::from_millis((QUARTER_MS - passed).unsigned_abs()).max(Duration::from_secs(1))
 }
 
 /// "Maximum allowed N per hh:mm:ss" in the text of a 429.
@@ -107,11 +131,20 @@ pub fn allowed_in_text(message: &str) -> Option<Allowed> {
     let (_, tail) = message.split_once("Maximum allowed ")?;
     let mut words = tail.split_whitespace();
     let calls: u32 = words.next()?.parse().ok()?;
-    let period = words.next().filter(|word| *word == "per").and(words.next())?;
-    let mut parts = period.split(':').map(|part| part.parse::<u32>().ok());
-    let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
-    let seconds = u64::from(hours) * 3_600 + u64::from(minutes) * 60 + u64::from(seconds);
-    (calls > 0 && seconds > 0).then(|| Allowed { calls, period: Duration::from_secs(seconds) })
+    let period = words.next().filter(|word| *word == "per").and(words.next()).and_then(clock)?;
+    (calls > 0 && period > Duration::ZERO).then_some(Allowed { calls, period })
+}
+
+/// A length of time as `hh:mm:ss`, with days before it (`1.02:03:04`) or a fraction behind it, which is rounded up.
+fn clock(text: &str) -> Option<Duration> {
+    let number = |text: &str| text.parse::<u32>().ok().map(u64::from);
+    let mut parts = text.split(':');
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
+    let (days, hours) = hours.split_once('.').unwrap_or(("0", hours));
+    let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+    let whole = number(days)? * 86_400 + number(hours)? * 3_600 + number(minutes)? * 60 + number(seconds)?;
+    let more = fraction.bytes().any(|digit| digit != b'0');
+    parts.next().is_none().then(|| Duration::from_secs(whole + u64::from(more)))
 }
 
 /// A limit as a 429 tells it.
@@ -161,7 +194,29 @@ mod tests {
         for text in ["again in a while", "again in 5", "again in 99999999999999999999 seconds", "again in -5 seconds"] {
             assert_eq!(wait_in_text(text), None, "{text}");
         }
-        assert_eq!(wait_in_text("again in 2 minutes"), seconds(120));
+        for (text, wait) in [
+            ("again in 2 minutes", 120),
+            ("again in 2 minutes and 5 seconds.", 125),
+            ("again in 1 hour, 1 min", 3_660),
+            ("You can run queries again in 00:12:30.", 750),
+            ("again in 00:00:07.2500000", 8),
+            ("again in 0.01:00:00.", 3_600),
+            ("again in 9.00:00:00", 86_400),
+        ] {
+            assert_eq!(wait_in_text(text), seconds(wait), "{text}");
+        }
+        for text in ["again in 1:2", "again in 1:2:3:4", "again in a:b:c", "again in 3 fortnights"] {
+            assert_eq!(wait_in_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_quarter_of_an_hour_ends_after_what_is_left_of_it() {
+        for (answered, wait) in
+            [(Some(0), 900), (Some(899_000), 1), (Some(899_999), 1), (Some(900_000), 900), (None, 900)]
+        {
+            assert_eq!(Some(until_next_quarter(answered)), seconds(wait), "{answered:?}");
+        }
     }
 
     #[test]

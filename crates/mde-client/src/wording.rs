@@ -73,6 +73,14 @@ pub(crate) fn licence_refusal(message: &str) -> bool {
     ["license", "licence", "account mode"].iter().any(|sign| message.contains(sign))
 }
 
+/// Whether a 429 to a hunting query is about computing time alone: then fewer calls do not help, only waiting does.
+/// The text that names both kinds of quota says neither.
+pub(crate) fn computing_refusal(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let computing = ["processing resources", "allocated resources", "cpu"].iter().any(|sign| message.contains(sign));
+    computing && !message.contains("number of requests")
+}
+
 /// The roles that a 403 names as required and not among those granted.
 pub(crate) fn missing_roles(message: &str) -> Vec<String> {
     let Some((_, tail)) = message.split_once("required roles:") else { return Vec::new() };
@@ -126,6 +134,14 @@ mod tests {
         assert_eq!(missing_roles(message), ["Software.Read.All"]);
         assert_eq!(missing_roles("API required roles: Alert.Read.All."), ["Alert.Read.All"]);
         assert!(missing_roles("Forbidden").is_empty());
+    }
+
+    #[test]
+    fn computing_time_is_told_from_a_quota_of_calls() {
+        assert!(computing_refusal("You have exceeded processing resources allocated to this tenant."));
+        assert!(computing_refusal("This query used 100% of your organization's allocated resources for 15 minutes."));
+        assert!(!computing_refusal("reaching quota limit either by number of requests or by CPU."));
+        assert!(!computing_refusal("API calls quota exceeded! Maximum allowed 45 per 00:01:00"));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(crate) enum Content {
     Whole(Bytes),
     /// It is made while it is sent.
     Stream(BoxStream<'static, Chunk>),
+    /// The same, but it is compressed already, as a file is.
+    Packed(BoxStream<'static, Chunk>),
 }
 
 impl Chunk {
@@ -81,7 +83,7 @@ pub(crate) async fn deliver(
 ) -> Response<Body> {
     entry.answered(answer.status.as_u16());
     if fault == Some(&Fault::Lost) {
-        if let Content::Stream(mut chunks) = answer.body {
+        if let Content::Stream(mut chunks) | Content::Packed(mut chunks) = answer.body {
             while let Some(chunk) = chunks.next().await {
                 entry.handed_over(chunk.rows);
             }
@@ -107,7 +109,7 @@ pub(crate) async fn deliver(
             response = response.header(header::CONTENT_ENCODING, "gzip").header(header::VARY, "Accept-Encoding");
             (gzip(chunks), None)
         }
-        Content::Stream(chunks) => (chunks, None),
+        Content::Stream(chunks) | Content::Packed(chunks) => (chunks, None),
     };
     // What was promised must be more than what comes, or nobody could notice.
     let length = match limit {

@@ -8,6 +8,8 @@ mod defender;
 mod delivery;
 mod entra;
 mod estate;
+mod export;
+mod hunting;
 mod kind;
 mod ledger;
 mod odata;

@@ -8,6 +8,7 @@ use crate::defender;
 use crate::delivery::{Answer, deliver, lose};
 use crate::entra::{Credentials, Entra, Protocol};
 use crate::estate::Plan;
+use crate::export::{self, Builds};
 use crate::kind::RequestKind;
 use crate::ledger::Ledger;
 use crate::quota::{Exceeded, Family, Limits, Quota};
@@ -18,7 +19,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Response, header};
-use axum::routing::post;
+use axum::routing::{get, post};
 use jiff::Timestamp;
 use std::io;
 use std::net::SocketAddr;
@@ -62,6 +63,10 @@ pub(crate) struct Core {
     quota: Mutex<Quota>,
     /// How pages are cut.
     pub(crate) page: PageConfig,
+    /// Builds of exports that are still read.
+    pub(crate) builds: Builds,
+    /// Files of a file export.
+    pub(crate) export_files: usize,
     /// Whether an empty machine list is a 404.
     pub(crate) empty_is_404: bool,
 }
@@ -161,7 +166,7 @@ impl Core {
     /// The parts of a simulator that listens at `address`.
     fn new(config: SimConfig, address: SocketAddr) -> Self {
         let plan = Plan::of(&config);
-        let SimConfig { seed, clock, mut alerts, machines, page, quota, token_lifetime, roles, .. } = config;
+        let SimConfig { seed, clock, mut alerts, machines, exports, page, quota, token_lifetime, roles, .. } = config;
         if machines.count > 0 {
             alerts.machines = u32::try_from(machines.count).unwrap_or(u32::MAX);
         }
@@ -176,6 +181,8 @@ impl Core {
             entra,
             quota: Mutex::new(Quota::new(quota)),
             page,
+            builds: Builds::default(),
+            export_files: exports.files,
             empty_is_404: machines.empty_is_404,
             clock,
         }
@@ -237,6 +244,7 @@ fn router(core: Arc<Core>) -> Router {
     Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(|core, tenant, request| token(core, tenant, Protocol::V2, request)))
         .route("/{tenant}/oauth2/token", post(|core, tenant, request| token(core, tenant, Protocol::V1, request)))
+        .route(&format!("/{}/{{*path}}", export::files::FOLDER), get(export::files::blob))
         .nest("/_sim", control::routes())
         .fallback(defender::handle)
         .with_state(core)

@@ -19,6 +19,8 @@ pub struct Throttle {
     pub after: Option<Duration>,
     /// The limit that the server holds us to, where it was told.
     pub allowed: Option<Allowed>,
+    /// It is about computing time: that says nothing about how many calls are allowed.
+    pub computing: bool,
 }
 
 /// One quota.
@@ -27,7 +29,7 @@ pub struct Throttle {
 /// - Where the text names a smaller limit for one of our windows, that (times our share) is the limit from now on.
 /// - Otherwise the window that must have been full (the shortest that the wait fits into) loses a fifth of its limit,
 ///   and gets a tenth of the whole back for each hour without a 429. Answers to calls that were under way when the
-///   wait began teach nothing more.
+///   wait began teach nothing more, and neither does a 429 about computing time.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     /// The log of calls under the limits of now.
@@ -125,7 +127,8 @@ impl Bucket {
         });
         // Even a wait of nothing is one: otherwise a server that says so is called without pause.
         self.blocked_until = self.blocked_until.max(now + wait.max(longest_backoff(1)));
-        if !throttle.allowed.is_some_and(|allowed| self.believe(allowed)) && !during_a_wait {
+        let believed = throttle.allowed.is_some_and(|allowed| self.believe(allowed));
+        if !believed && !throttle.computing && !during_a_wait {
             self.cut(now, wait);
         }
     }

@@ -20,7 +20,7 @@ async fn read(reply: Reply) -> Result<(Vec<String>, PageEnd), Error> {
     let (client, _) = client(&Script::new([reply]));
     let mut page = client.get(&alerts()).await?.page;
     let entities = entities(&mut page).await?;
-    Ok((entities, page.end().cloned().expect("it was read whole")))
+    Ok((entities, page.end().expect("it was read whole")))
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A transport that answers from a script, first in, first out, and remembers what it was asked.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream::{self, StreamExt};
 use mde_client::auth::{ClientSecret, Secret, SecretSource, Token, TokenEndpoint, TokenSource, Tokens};
 use mde_client::budget::{Budget, InMemoryBudget, Priority};
@@ -132,6 +134,11 @@ impl Transport for Script {
         };
         Ok(HttpResponse { status: reply.status, headers: reply.headers, body })
     }
+}
+
+/// The text of a token with those claims.
+pub fn jwt(claims: &str) -> String {
+    format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))
 }
 
 /// Tokens from the script, asked for at an authority of the test.

@@ -28,7 +28,11 @@ pub const STORE: u8 = 4;
 
 /// Collects Microsoft Defender for Endpoint data and delivers it to Devo, losing nothing.
 #[derive(Debug, Parser)]
-#[command(name = "mde-collector", version, after_help = "Example:\n  mde-collector run --config config.yaml --once")]
+#[command(
+    name = "mde-collector",
+    version,
+    after_help = "Examples:\n  mde-collector demo\n  mde-collector check --offline --config config.yaml\n  mde-collector run --config config.yaml"
+)]
 struct Arguments {
     /// Form of the log on stderr.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto)]
@@ -44,7 +48,7 @@ enum Command {
     Run(run::Run),
     /// Look at the configuration and say everything that is wrong with it.
     Check(check::Check),
-    /// Simulator, collector and output in one process: see it work.
+    /// Simulator, collector and outputs in one process: see it work.
     Demo(demo::Demo),
     /// A tenant to try things on, without Microsoft.
     Simulate(simulate::Simulate),
@@ -98,7 +102,9 @@ impl Source {
                 Err(USAGE)
             }
             None => {
-                say("no configuration: name one with --config FILE, or set CONFIG_FILE");
+                say(
+                    "no configuration: name one with --config FILE, or set CONFIG_FILE; `demo` writes one to start from",
+                );
                 Err(USAGE)
             }
         }

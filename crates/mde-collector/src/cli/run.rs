@@ -62,13 +62,15 @@ impl Run {
         let mut services = Vec::new();
         for name in &self.services {
             let Some(found) = service::find(name) else {
-                say(format_args!("--service {name}: there is no such service"));
+                let known: Vec<&str> = service::SERVICES.iter().map(|def| def.name).collect();
+                say(format_args!("--service {name}: there is no such service; there is {}", known.join(", ")));
                 return USAGE;
             };
             services.push(found.name.to_owned());
         }
         if let Some(name) = self.tenants.iter().find(|name| config.inputs.iter().all(|input| input.name != **name)) {
-            say(format_args!("--tenant {name}: there is no such entry under inputs"));
+            let known: Vec<&str> = config.inputs.iter().map(|input| input.name.as_str()).collect();
+            say(format_args!("--tenant {name}: there is no such entry under inputs; there is {}", known.join(", ")));
             return USAGE;
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -1,34 +1,43 @@
 //! Devo tags: what breaks a header is refused, what no table answers to is warned about.
 
+use super::key::{Form, Key, keys};
 use super::problem::Fault;
 use super::section::Section;
 
 /// The official collector's bound. Unit: characters.
 const LONGEST: usize = 1_024;
 
-/// The tag under `devo_tag`, or `override_devo_tag`, its official name.
-pub(super) fn load(section: &Section<'_>) -> Option<String> {
-    let tag = section.text("devo_tag").alias("override_devo_tag").check(|tag| legal(tag)).optional()?;
-    if !usual(&tag)
-        && let Some(entry) = section.entry("devo_tag").or(section.entry("override_devo_tag"))
-    {
+keys! {
+    /// Where events go in Devo.
+    pub(super) static KEYS;
+    /// Devo tag of the events. An input's holds for all its services, that of advanced_hunting for all its queries.
+    pub(super) TAG: Key<String> = key().otherwise("see services.md");
+}
+
+/// The key of a tag.
+pub(super) const fn key() -> Key<String> {
+    Key::parsed("devo_tag", Form::Text, |_, tag| legal(tag)).alias(&["override_devo_tag"]).official()
+}
+
+/// The tag behind a key, where one is written.
+pub(super) fn load(section: &Section<'_>, key: &'static Key<String>) -> Option<String> {
+    let tag = section.optional(key)?;
+    if !usual(&tag) {
         let fault = Fault::new("the tag has an unusual shape, so that no table may answer to it");
-        section.report.warning(
-            entry.value.at(),
-            fault.help("two to six levels of letters, digits, `_` and `-`, such as my.app.defender.alerts"),
-        );
+        let help = "two to six levels of letters, digits, `_` and `-`, such as my.app.defender.alerts";
+        section.warn(key, fault.help(help));
     }
     Some(tag)
 }
 
 /// Refuses what would break the header of an event.
-fn legal(tag: &str) -> Result<(), Fault> {
+fn legal(tag: &str) -> Result<String, Fault> {
     if tag.len() > LONGEST {
         return Err(Fault::new(format!("is a tag of more than {LONGEST} characters")));
     }
     match tag.chars().any(|c| !c.is_ascii_graphic() || c == ':') {
         true => Err(Fault::new("is no tag").help("a tag has no space, colon, control or non-ASCII character")),
-        false => Ok(()),
+        false => Ok(tag.to_owned()),
     }
 }
 

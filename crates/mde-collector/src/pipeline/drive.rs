@@ -28,6 +28,8 @@ pub struct Puller {
     gate: Gate,
     owner: String,
     source: Source,
+    /// Whether this is the only pull of the run.
+    once: bool,
     intake: Intake,
     api_date: Option<ServerDate>,
     answered: bool,
@@ -51,10 +53,10 @@ impl Puller {
         client: Client,
         clock: Arc<dyn Clock>,
         owner: String,
-        source: Source,
+        (source, once): (Source, bool),
     ) -> Self {
         let intake = Intake::new(source.clone());
-        Self { store, client, clock, gate, owner, source, intake, api_date: None, answered: false }
+        Self { store, client, clock, gate, owner, source, once, intake, api_date: None, answered: false }
     }
 
     /// The stream that it fills.
@@ -73,7 +75,7 @@ impl Puller {
 
     /// How long the first pull has to wait, so that a restart does not bring a snapshot forward.
     pub async fn due_in(&self) -> Result<Duration, PipelineError> {
-        let machine = self.source.machine(&self.store.stream(&self.source.stream).await?)?;
+        let machine = self.source.machine(&self.store.stream(&self.source.stream).await?, self.once)?;
         if machine.must_start_again() {
             return Ok(Duration::ZERO);
         }
@@ -100,11 +102,11 @@ impl Puller {
     async fn under(&mut self, lease: &Lease) -> Result<Report, PipelineError> {
         let (store, stream) = (Arc::clone(&self.store), self.source.stream.clone());
         let mut state = store.stream(&stream).await?;
-        let mut machine = self.source.machine(&state)?;
+        let mut machine = self.source.machine(&state, self.once)?;
         if machine.must_start_again() {
             events::started_again(&stream);
             state = store.start_again(lease, &stream, "").await?;
-            machine = self.source.machine(&state)?;
+            machine = self.source.machine(&state, self.once)?;
         }
         let mut report = Report::default();
         loop {
@@ -175,7 +177,7 @@ impl Puller {
                 pulling.report.requests += 1;
                 let mut chunk = Chunk::default();
                 chunk.push(&answer.entity().await?);
-                self.take(&mut chunk, true, pulling).await?;
+                self.take(&mut chunk, pulling).await?;
                 Answer::Rows(More::Nothing)
             }
             Step::Slice(_) => unreachable!("no service of the table is read so"),
@@ -205,10 +207,10 @@ impl Puller {
         let mut chunk = Chunk::default();
         while let Some(record) = answer.page.next().await? {
             if chunk.push(record) {
-                self.take(&mut chunk, ask.whole, pulling).await?;
+                self.take(&mut chunk, pulling).await?;
             }
         }
-        self.take(&mut chunk, ask.whole, pulling).await?;
+        self.take(&mut chunk, pulling).await?;
         let end = answer.page.rest().await?;
         pulling.report.requests += 1;
         Ok(match end.next_link {
@@ -261,10 +263,10 @@ impl Puller {
         }
     }
 
-    async fn take(&self, chunk: &mut Chunk, keep: bool, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
+    async fn take(&self, chunk: &mut Chunk, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
         let Pulling { machine, batch, report, numbers, .. } = pulling;
         let way = Way { machine: &mut **machine, store: &*self.store, batch, report, numbers };
-        self.intake.take(chunk, keep, way).await
+        self.intake.take(chunk, way).await
     }
 
     /// What the machine wants kept, together with what was gathered.

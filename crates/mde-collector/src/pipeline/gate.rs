@@ -66,7 +66,7 @@ impl Gate {
     }
 
     async fn wait(&self) -> Result<Option<Wait>, StoreError> {
-        let free = u64::MAX;
+        let free = self.store.free_bytes().await?;
         if free < DISK_BYTES {
             return Ok(Some(Wait::Disk(free)));
         }

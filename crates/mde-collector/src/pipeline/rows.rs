@@ -99,8 +99,8 @@ impl Intake {
         Self { source, flattener }
     }
 
-    /// Takes the rows of a chunk and empties it. `keep: false`: the machine sees them, and that is all.
-    pub async fn take(&self, chunk: &mut Chunk, keep: bool, way: Way<'_, '_>) -> Result<(), PipelineError> {
+    /// Takes the rows of a chunk and empties it.
+    pub async fn take(&self, chunk: &mut Chunk, way: Way<'_, '_>) -> Result<(), PipelineError> {
         let mut rows = Vec::with_capacity(chunk.ends.len());
         let pulled_ms = way.machine.pulled_ms();
         for text in chunk.rows() {
@@ -110,7 +110,7 @@ impl Intake {
                 rows.push(Named { kept_ms, ..row });
             }
         }
-        if keep && !rows.is_empty() {
+        if !rows.is_empty() {
             way.report.rows += rows.len() as u64;
             match way.machine.snapshot() {
                 Some(snapshot) => self.entities(&rows, snapshot, way).await?,

@@ -80,7 +80,11 @@ pub async fn run(
                 let (client, clock) = (tenant.client(service), Arc::clone(&clock));
                 let (seam, owner) = ((Arc::clone(&store), gate.clone()), owner.clone());
                 let schedule = Schedule::of(&source, options.once);
-                streams.push((Puller::new(seam, client, clock, owner, source), schedule, &input.outputs));
+                streams.push((
+                    Puller::new(seam, client, clock, owner, (source, options.once)),
+                    schedule,
+                    &input.outputs,
+                ));
             }
         }
     }

@@ -25,7 +25,7 @@ pub struct Schedule {
 impl Schedule {
     /// As the service's section says.
     pub const fn of(source: &Source, once: bool) -> Self {
-        Self { period: source.service.period, slots: source.service.time_slots, once }
+        Self { period: source.period, slots: source.service.time_slots, once }
     }
 
     /// How long to wait after a pull that took `elapsed` and ended at `now_ms`.

@@ -28,6 +28,8 @@ pub struct Source {
     pub pull: &'static Pull,
     /// Devo tag.
     pub tag: String,
+    /// Time between two pulls.
+    pub period: Duration,
     /// Adds `@devo_environment` to every event.
     pub environment: Option<String>,
 }
@@ -43,8 +45,9 @@ impl Source {
                 query: query.map(|query| query.name.clone()),
             },
             service: service.clone(),
-            pull: service.pull,
+            pull: query.map_or(service.pull, |query| query.pull),
             tag: query.map_or(&service.tag, |query| &query.tag).clone(),
+            period: query.map_or(service.period, |query| query.period),
             query: query.cloned(),
             environment: input.environment.clone(),
         };
@@ -54,14 +57,14 @@ impl Source {
         service.queries.iter().map(|query| stream(Some(query))).collect()
     }
 
-    /// The machine as the store remembers it.
+    /// The machine as the store remembers it; `once`: its only pull of this run.
     ///
     /// # Errors
     /// A memory that something else has written.
-    pub fn machine(&self, state: &StreamState) -> Result<Box<dyn Machine>, PipelineError> {
+    pub fn machine(&self, state: &StreamState, once: bool) -> Result<Box<dyn Machine>, PipelineError> {
         let endpoint = &self.service.def.endpoint;
         let (page_cap, expands) = (endpoint.page_cap as u64, endpoint.expand.is_some());
-        let period_ms = ms(self.service.period);
+        let period_ms = ms(self.period);
         let historical_ms = self.service.historical_ms;
         Ok(match *self.pull {
             Pull::Window { time, splits } => {
@@ -72,7 +75,7 @@ impl Source {
                     sweep_back_ms: ms(self.service.sweep.back),
                     open_ms: None,
                     historical_ms,
-                    once: false,
+                    once,
                 };
                 Box::new(Windows::new(rules, state.checkpoint_ms, self.memory(state)?))
             }

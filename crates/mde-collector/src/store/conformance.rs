@@ -7,8 +7,10 @@
 pub(super) mod cancel;
 pub(super) mod entities;
 pub(super) mod gone;
+pub(super) mod history;
 pub(super) mod keys;
 pub(super) mod leases;
+pub(super) mod letters;
 pub(super) mod model;
 pub(super) mod outbox;
 pub(super) mod outputs;
@@ -91,6 +93,11 @@ macro_rules! every_store {
             entities: ids_of_any_content_come_back_as_they_were,
             entities: a_new_epoch_forgets_entities,
             entities: a_refused_commit_leaves_entities_as_they_were,
+            history: a_record_is_found_by_its_id_with_all_that_led_to_it,
+            history: traces_of_any_content_come_back_as_they_were,
+            history: a_refused_commit_leaves_no_trace,
+            history: traces_go_after_thirty_days_a_few_with_each_commit,
+            history: a_trace_from_the_far_future_keeps_no_other_one,
             leases: a_lease_has_one_holder_until_it_ends,
             leases: a_renewed_lease_keeps_its_fence,
             leases: a_lease_given_back_is_free_at_once,
@@ -123,6 +130,14 @@ macro_rules! every_store {
             outputs: an_optional_output_jumps_over_what_nobody_else_needs,
             outputs: a_jump_takes_the_oldest_first_and_no_more_than_it_must,
             outputs: a_jump_frees_nothing_that_another_output_needs,
+            letters: what_an_output_refuses_is_kept_with_the_positions_or_not_at_all,
+            letters: a_letter_is_kept_once_and_outlives_its_frame,
+            letters: letters_are_listed_oldest_first_within_a_bound,
+            letters: letters_beyond_the_bound_count_as_lost,
+            letters: a_replay_gives_each_letter_to_its_output_once,
+            letters: a_replayed_event_can_be_refused_again,
+            letters: a_dropped_output_takes_its_letters_with_it,
+            letters: a_renamed_output_keeps_its_letters,
             cancel: a_cancelled_commit_is_whole_or_absent,
             cancel: a_cancelled_append_can_be_thrown_away,
             model: any_sequence_of_calls_behaves_as_the_model_says,

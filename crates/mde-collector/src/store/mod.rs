@@ -18,6 +18,7 @@ pub mod sqlite;
 
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StoredKey, StreamKey, VersionKey};
 use async_trait::async_trait;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ pub struct Commit {
     pub seen: Vec<Seen>,
     /// Entities to forget: they are gone. One that is unknown is no error; one that stands in `seen` as well was seen.
     pub gone: Vec<EntityKey>,
+    /// Where records came from, for whoever asks about one of them later.
+    pub history: Vec<Trace>,
     /// What else changes.
     pub progress: Progress,
 }
@@ -117,6 +120,38 @@ pub struct LastSeen {
     pub snapshot: u64,
     /// Hash of what is compared.
     pub content: [u8; 16],
+}
+
+/// How long traces are kept. Source: design, "Store".
+pub const HISTORY_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How one record came into the store. One row each for 30 days: not for the rows of snapshots, of which there are too
+/// many; their entities are remembered instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The record's id as the API gives it.
+    pub id: String,
+    /// Names the version.
+    pub key: VersionKey,
+    /// The version's own time. Unit: milliseconds since 1970, UTC.
+    pub time_ms: i64,
+    /// Microsoft's id of the request that showed it; empty where it gave none.
+    pub request_id: String,
+    /// Events that were made of it.
+    pub events: u64,
+}
+
+/// A trace, and what the store knows about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traced {
+    /// The stream that stored it.
+    pub stream: StreamKey,
+    /// When. Unit: milliseconds since 1970, UTC.
+    pub stored_ms: i64,
+    /// The batch that was shown with it. `None`: the commit had none.
+    pub batch: Option<u64>,
+    /// What its commit told.
+    pub trace: Trace,
 }
 
 /// Where an output that the store has not met before begins.
@@ -166,8 +201,10 @@ pub struct OutputState {
     pub used_ms: Option<i64>,
     /// When it was first found missing in the configuration. Unit: milliseconds since 1970, UTC. `None` while it is there.
     pub removed_ms: Option<i64>,
-    /// Events that it was spared and will never get.
+    /// Events that it will never get: it has jumped over them, or its dead letters were too many.
     pub lost_events: u64,
+    /// Events that it has refused for good, and that are still kept.
+    pub dead_letters: u64,
 }
 
 /// How many events an output has jumped over.
@@ -177,6 +214,67 @@ pub struct Jump {
     pub output: String,
     /// Events lost to it by this jump.
     pub events: u64,
+}
+
+/// Bound on the dead letters of one output: beyond it the oldest are let go and count as lost. Unit: octets of records.
+pub const MAX_DEAD_LETTER_BYTES: u64 = 64 << 20;
+
+/// An event that an output refuses for good. The store has the event itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stream.
+    pub stream: StreamKey,
+    /// The frame that it is in.
+    pub position: Position,
+    /// Its line in that frame, from 0.
+    pub line: u32,
+    /// Why, in words for an operator; nothing of the record.
+    pub reason: String,
+}
+
+/// A refused event, kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Grows from one letter to the next.
+    pub id: u64,
+    /// The stream that it came from.
+    pub stream: StreamKey,
+    /// The frame that it was in.
+    pub position: Position,
+    /// Its line in that frame, from 0.
+    pub line: u32,
+    /// Why it was refused.
+    pub reason: String,
+    /// When. Unit: milliseconds since 1970, UTC.
+    pub refused_ms: i64,
+    /// What its batch had in common.
+    pub head: BatchHead,
+    /// The event, without the end of its line.
+    pub record: Vec<u8>,
+}
+
+impl fmt::Debug for DeadLetter {
+    /// Without the record.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, stream, position, line, reason, refused_ms, head, record } = self;
+        f.debug_struct("DeadLetter")
+            .field("id", id)
+            .field("stream", stream)
+            .field("position", position)
+            .field("line", line)
+            .field("reason", reason)
+            .field("refused_ms", refused_ms)
+            .field("head", head)
+            .field("octets", &record.len())
+            .finish()
+    }
+}
+
+/// The stream in which an output gets its dead letters again. It belongs to no tenant, no other output takes it, and
+/// [`Checkpoints::streams`] does not name it: whoever ships for the output attaches it like any other.
+#[must_use]
+pub fn replay_stream(output: &str) -> StreamKey {
+    StreamKey { tenant: String::new(), service: "dead_letters".to_owned(), query: Some(output.to_owned()) }
 }
 
 /// Frames on their way from the pull half to the ship half.
@@ -257,13 +355,37 @@ pub trait Outputs: Send + Sync {
     async fn jump(&self, optional: &[String], bytes: u64) -> Result<Vec<Jump>, StoreError>;
 }
 
+/// Events that outputs refuse for good.
+#[async_trait]
+pub trait DeadLetters: Send + Sync {
+    /// As [`Outbox::advance`], for positions that pass refused events: these become dead letters of the output in the same
+    /// transaction. One in a frame that the output has passed before was dealt with then; one in a frame that is not passed
+    /// now is a mistake of the caller, and nothing changes. Returns how many of the oldest letters had to go for the bound.
+    async fn bury(
+        &self,
+        lease: &Lease,
+        output: &str,
+        positions: &[(StreamKey, Position)],
+        memory: Option<&str>,
+        refused: &[Refusal],
+    ) -> Result<u64, StoreError>;
+
+    /// Letters of an output behind the one with that id, oldest first: at least one if there is any, then as many as fit
+    /// into `max_bytes` of records. 0 is before all.
+    async fn dead_letters(&self, output: &str, after: u64, max_bytes: usize) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// Has all present letters of an output sent again: they become batches of its [`replay_stream`], each in the
+    /// transaction that removes its letters, so that every letter is either kept or on its way, once. Returns how many.
+    async fn replay(&self, output: &str) -> Result<u64, StoreError>;
+}
+
 /// Checkpoints and version keys.
 #[async_trait]
 pub trait Checkpoints: Send + Sync {
     /// The stream's state; the stream is made on first use, in epoch 1.
     async fn stream(&self, stream: &StreamKey) -> Result<StreamState, StoreError>;
 
-    /// All streams that the store has ever met.
+    /// All streams that the store has ever met, but for those that it made itself ([`replay_stream`]).
     async fn streams(&self) -> Result<Vec<(StreamKey, StreamState)>, StoreError>;
 
     /// Which of these versions the stream has already stored in its present epoch; same order as `keys`. The more keys in
@@ -289,6 +411,14 @@ pub trait Entities: Send + Sync {
     async fn absent(&self, stream: &StreamKey, since: u64, limit: u32) -> Result<Vec<(EntityKey, String)>, StoreError>;
 }
 
+/// Where records came from and went to.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// The newest `limit` traces of an id, over all streams, the newest first. A slow call: it reads what is kept, about
+    /// a million traces a second.
+    async fn history(&self, id: &str, limit: u32) -> Result<Vec<Traced>, StoreError>;
+}
+
 /// Leases with fencing numbers.
 #[async_trait]
 pub trait Leases: Send + Sync {
@@ -302,7 +432,7 @@ pub trait Leases: Send + Sync {
 
 /// Everything a store can do. A room is handed only the part that it needs.
 #[async_trait]
-pub trait Store: Outbox + Outputs + Checkpoints + Entities + Leases {
+pub trait Store: Outbox + Outputs + DeadLetters + Checkpoints + Entities + History + Leases {
     /// How much may still be written to where the store lives: the file system of its folder, `u64::MAX` where that does not
     /// limit it. A reserve that the store holds back for its outputs is not among it. Unit: octets.
     async fn free_bytes(&self) -> Result<u64, StoreError>;

@@ -4,6 +4,7 @@ use crate::harness::{Bench, Signal, assert_same};
 use mde_sim::RequestKind;
 use mde_sim::receiver::{After, Behaviour};
 use std::fs;
+use std::time::Duration;
 
 /// A configuration with one mistake: what stands there, what is written instead, and what must be said about it.
 const MISTAKES: &[(&str, &str, &[&str])] = &[
@@ -77,6 +78,22 @@ async fn a_truncated_database_is_exit_4_and_is_left_as_it_is() {
     let ended = bench.once().await.exits(4);
     assert!(ended.stderr.contains("damaged") && ended.stderr.contains("way out"), "{}", ended.stderr);
     assert_eq!(fs::metadata(&database).expect("the store").len(), whole.len() as u64 / 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a write that is under way when the drain time ends goes on for the rest of its minute"]
+async fn a_receiver_that_takes_nothing_in_does_not_outlast_the_drain_time_and_loses_nothing() {
+    let bench = Bench::start(|_| {}).await;
+    let devo = bench.devo().await;
+    devo.stall();
+    let ended = bench.run(&["--once", "--drain-timeout", "2s"]).ended();
+    // Far more than 2 s, for a busy machine, and far less than the minute.
+    let ended = tokio::time::timeout(Duration::from_secs(30), ended).await.expect("it gives up in time").exits(1);
+    assert!(ended.stderr.contains("devo") && ended.stderr.contains("outbox"), "{}", ended.stderr);
+    devo.resume();
+    bench.once().await.exits(0);
+    assert_same(&bench.arrived(), &bench.expected());
+    assert_same(&devo.arrived(), &bench.expected());
 }
 
 #[tokio::test(flavor = "multi_thread")]

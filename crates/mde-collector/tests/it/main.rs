@@ -10,4 +10,6 @@ mod kills;
 mod pulls;
 mod quota;
 mod signals;
+mod simulate;
+mod snapshots;
 mod state;

@@ -24,9 +24,13 @@ fn document(status: StatusCode, code: &str, message: &str, target: &str) -> Answ
     Answer::json(status, &json!({"error": {"code": code, "message": message, "target": target}}))
 }
 
-/// The token is missing, not ours, expired or revoked.
-pub(crate) fn unauthorized() -> Answer {
-    error(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized (invalid or expired authorization header).")
+/// The token is missing, not ours, expired, revoked, or for the other API.
+pub(crate) fn unauthorized(on_graph: bool) -> Answer {
+    let (code, message) = match on_graph {
+        true => ("InvalidAuthenticationToken", "Access token validation failure. Invalid audience or expired token."),
+        false => ("Unauthorized", "Unauthorized (invalid or expired authorization header)."),
+    };
+    either(on_graph, StatusCode::UNAUTHORIZED, code, message)
         .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
 }
 
@@ -36,18 +40,28 @@ pub(crate) fn no_licence() -> Answer {
 }
 
 /// The application lacks a role.
-pub(crate) fn missing_roles(required: &[&str], granted: &[String]) -> Answer {
+pub(crate) fn missing_roles(required: &[&str], granted: &[String], on_graph: bool) -> Answer {
     let message = format!(
         "Missing application roles. API required roles: {}, application roles: {}.",
         required.join(", "),
         granted.join(",")
     );
-    error(StatusCode::FORBIDDEN, "Forbidden", &message)
+    either(on_graph, StatusCode::FORBIDDEN, "Forbidden", &message)
 }
 
 /// The endpoint has another method.
 pub(crate) fn method_not_allowed() -> Answer {
     error(StatusCode::METHOD_NOT_ALLOWED, "BadRequest", "The method is not supported here.")
+}
+
+/// A parameter is not there.
+pub(crate) fn missing_parameter(name: &str) -> Answer {
+    error(StatusCode::BAD_REQUEST, "MissingRequiredParameter", &format!("The required parameter {name} is missing."))
+}
+
+/// A parameter says something that cannot be.
+pub(crate) fn invalid_input(message: &str) -> Answer {
+    error(StatusCode::BAD_REQUEST, "InvalidInput", message)
 }
 
 /// There is no such entity.
@@ -63,6 +77,42 @@ pub(crate) fn bad_query(refusal: &QueryError) -> Answer {
 /// The link is not taken back.
 pub(crate) fn bad_link() -> Answer {
     error(StatusCode::BAD_REQUEST, "BadRequest", "The continuation is not valid or no longer valid.")
+}
+
+/// The body of a hunting request is not what it must be.
+pub(crate) fn bad_body(on_graph: bool) -> Answer {
+    either(on_graph, StatusCode::BAD_REQUEST, "InvalidRequestBody", "Request body is incorrect")
+}
+
+/// A hunting query is not understood.
+pub(crate) fn bad_kql(message: &str, on_graph: bool) -> Answer {
+    either(on_graph, StatusCode::BAD_REQUEST, "BadRequest", message)
+}
+
+/// A hunting query has too many octets of rows.
+pub(crate) fn result_too_large(on_graph: bool) -> Answer {
+    let message = "Query execution has exceeded the allowed result size. Optimize your query by limiting the number of results and try again";
+    either(on_graph, StatusCode::BAD_REQUEST, "BadRequest", message)
+}
+
+/// A hunting query would use more computing time than is left. The wait is told as the text does it, and on the Defender API
+/// in the header too.
+pub(crate) fn compute_exhausted(seconds: u64, on_graph: bool) -> Answer {
+    let (minutes, rest) = (seconds / 60, seconds % 60);
+    let message = format!(
+        "Your request was throttled: the CPU resources allotted to your tenant are used up. You can run queries again in {minutes:02}:{rest:02}."
+    );
+    let answer = either(on_graph, StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", &message);
+    if on_graph { answer } else { answer.with(header::RETRY_AFTER, &seconds.to_string()) }
+}
+
+/// An error in the form of the endpoint's own API.
+pub(crate) fn either(on_graph: bool, status: StatusCode, code: &str, message: &str) -> Answer {
+    if !on_graph {
+        return error(status, code, message);
+    }
+    let inner = json!({"date": "2026-01-01T00:00:00", "request-id": TARGET, "client-request-id": TARGET});
+    Answer::json(status, &json!({"error": {"code": code, "message": message, "innerError": inner}}))
 }
 
 /// The service broke.

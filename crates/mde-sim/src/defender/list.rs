@@ -7,7 +7,7 @@ use crate::odata::options::{Options, moved, without};
 use crate::odata::page::page;
 use crate::odata::{Collection, QueryError};
 use crate::scenario::Fault;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -46,7 +46,7 @@ pub(crate) fn answer<C: Collection>(call: &Call<'_>, collection: C) -> Result<An
         return Err(error::internal());
     }
     let base = core.page.link_base.clone().unwrap_or_else(|| core.base_of(call.headers));
-    let link = |base: &str, query: &str| Some(format!("{}{}?{query}", base.trim_end_matches('/'), call.uri.path()));
+    let link = |base: &str, query: &str| Some(link(base, call.uri.path(), query));
     let behind = moved(query, page.next_skip.unwrap_or(options.skip + page.rows.len()));
     let next = match call.fault {
         Some(Fault::RepeatLink | Fault::EmptyPage) => link(&base, &moved(query, options.skip)),
@@ -62,12 +62,18 @@ pub(crate) fn answer<C: Collection>(call: &Call<'_>, collection: C) -> Result<An
     };
     Ok(Answer {
         status: StatusCode::OK,
-        headers: vec![(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json; odata.metadata=minimal; charset=utf-8"),
-        )],
+        headers: vec![ODATA],
         body: Content::Stream(body(collection, page.rows, options.expand, &envelope)),
     })
+}
+
+/// The type of OData's documents.
+pub(crate) const ODATA: (HeaderName, HeaderValue) =
+    (header::CONTENT_TYPE, HeaderValue::from_static("application/json; odata.metadata=minimal; charset=utf-8"));
+
+/// A link to another part of a list.
+pub(crate) fn link(base: &str, path: &str, query: &str) -> String {
+    format!("{}{path}?{query}", base.trim_end_matches('/'))
 }
 
 /// Rows of a page as this request counts them.
@@ -76,20 +82,20 @@ fn page_size<C: Collection>(options: &Options, config: &PageConfig, collection: 
 }
 
 /// What stands around the rows.
-struct Envelope {
+pub(crate) struct Envelope {
     /// `@odata.context`.
-    context: String,
+    pub(crate) context: String,
     /// `@odata.count`.
-    count: Option<usize>,
+    pub(crate) count: Option<usize>,
     /// `@odata.nextLink`.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
     /// Whether the link stands before the rows.
-    link_first: bool,
+    pub(crate) link_first: bool,
 }
 
 impl Envelope {
     /// What stands before the rows and what behind them.
-    fn texts(&self) -> (String, String) {
+    pub(crate) fn texts(&self) -> (String, String) {
         let quoted = |text: &str| serde_json::to_string(text).expect("texts are JSON");
         let link = self.next.as_ref().map(|next| format!("\"@odata.nextLink\":{}", quoted(next)));
         let mut before = format!("{{\"@odata.context\":{},", quoted(&self.context));

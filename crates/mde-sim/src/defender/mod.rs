@@ -2,7 +2,7 @@
 
 mod alert;
 pub(crate) mod alerts;
-mod error;
+pub(crate) mod error;
 mod estate;
 mod exposures;
 mod list;
@@ -11,6 +11,7 @@ mod routes;
 mod schema;
 
 pub(crate) use error::throttled;
+pub(crate) use list::{Envelope, ODATA, link};
 
 use crate::connection::{Break, Connection};
 use crate::delivery::{Answer, deliver, lose};
@@ -82,9 +83,9 @@ fn answer(call: &Call<'_>) -> Result<Answer, Answer> {
     let Call { core, endpoint, .. } = call;
     let caller = bearer(core, call.headers)
         .filter(|caller| caller.on_graph == endpoint.on_graph)
-        .ok_or_else(error::unauthorized)?;
+        .ok_or_else(|| error::unauthorized(endpoint.on_graph))?;
     if !caller.roles.iter().any(|role| endpoint.roles.contains(&role.as_str())) {
-        return Err(error::missing_roles(endpoint.roles, &caller.roles));
+        return Err(error::missing_roles(endpoint.roles, &caller.roles, endpoint.on_graph));
     }
     core.take_quota(&caller.tenant_id, &caller.client_id, endpoint.family)
         .map_err(|exceeded| error::quota_exceeded(exceeded, &caller.tenant_id))?;
@@ -107,9 +108,9 @@ fn scripted(call: &Call<'_>, fault: &Fault, caller: &Caller) -> Option<Answer> {
             error::throttled(*told, *seconds, &caller.tenant_id, call.core.date(Server::Api))
         }
         Fault::Status { status, body } => status_answer(*status, *body),
-        Fault::Unauthorized => error::unauthorized(),
+        Fault::Unauthorized => error::unauthorized(call.endpoint.on_graph),
         Fault::NoLicence => error::no_licence(),
-        Fault::Forbidden => error::missing_roles(call.endpoint.roles, &[]),
+        Fault::Forbidden => error::missing_roles(call.endpoint.roles, &[], call.endpoint.on_graph),
         Fault::Html => html(),
         _ => return None,
     })

@@ -2,6 +2,8 @@
 
 use super::{Call, alert, estate};
 use crate::delivery::Answer;
+use crate::export::{self, Export};
+use crate::hunting;
 use crate::kind::{RequestKind as Kind, Service};
 use crate::quota::Family;
 use axum::http::Method;
@@ -67,6 +69,61 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     read(Kind::AlertMachine, "alerts/{}/machine", Family::Alerts, MACHINE, alert::machine),
     read(Kind::AlertUser, "alerts/{}/user", Family::Alerts, USER, alert::user),
     read(Kind::Machines, "machines", Family::Machines, MACHINE, |call| estate::list(call, Service::Machines)),
+    read(
+        Kind::ExportVulnerabilities,
+        "machines/softwarevulnerabilitiesbymachine",
+        Family::JsonExports,
+        VULNERABILITY,
+        |call| export::answer(call, Export::Vulnerabilities),
+    ),
+    read(
+        Kind::ExportVulnerabilityChanges,
+        "machines/softwarevulnerabilitychangesbymachine",
+        Family::JsonExports,
+        VULNERABILITY,
+        |call| export::answer(call, Export::VulnerabilityChanges),
+    ),
+    read(Kind::ExportInventory, "machines/softwareinventorybymachine", Family::JsonExports, SOFTWARE, |call| {
+        export::answer(call, Export::Inventory)
+    }),
+    read(
+        Kind::ExportInventoryWithoutCpe,
+        "machines/softwareinventorynoproductcodebymachine",
+        Family::JsonExports,
+        SOFTWARE,
+        |call| export::answer(call, Export::InventoryWithoutCpe),
+    ),
+    read(
+        Kind::ExportConfigurations,
+        "machines/secureconfigurationsassessmentbymachine",
+        Family::JsonExports,
+        VULNERABILITY,
+        |call| export::answer(call, Export::Configurations),
+    ),
+    read(
+        Kind::ExportVulnerabilityFiles,
+        "machines/softwarevulnerabilitiesexport",
+        Family::FileExports,
+        VULNERABILITY,
+        |call| export::files::answer(call, Export::Vulnerabilities),
+    ),
+    read(Kind::ExportInventoryFiles, "machines/softwareinventoryexport", Family::FileExports, SOFTWARE, |call| {
+        export::files::answer(call, Export::Inventory)
+    }),
+    read(
+        Kind::ExportInventoryWithoutCpeFiles,
+        "machines/softwareinventorynoncpeexport",
+        Family::FileExports,
+        SOFTWARE,
+        |call| export::files::answer(call, Export::InventoryWithoutCpe),
+    ),
+    read(
+        Kind::ExportConfigurationFiles,
+        "machines/secureconfigurationsassessmentexport",
+        Family::FileExports,
+        VULNERABILITY,
+        |call| export::files::answer(call, Export::Configurations),
+    ),
     read(Kind::Machine, "machines/{}", Family::Machines, MACHINE, |call| estate::single(call, Service::Machines)),
     read(Kind::MachineLogonUsers, "machines/{}/logonusers", Family::Machines, USER, estate::logon_users),
     read(Kind::MachineAlerts, "machines/{}/alerts", Family::Machines, ALERT, estate::machine_alerts),
@@ -185,6 +242,24 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     read(Kind::Investigation, "investigations/{}", Family::Investigations, ALERT, |call| {
         estate::single(call, Service::Investigations)
     }),
+    Endpoint {
+        kind: Kind::Hunting,
+        path: "advancedqueries/run",
+        on_graph: false,
+        method: Method::POST,
+        family: Family::Hunting,
+        roles: &["AdvancedQuery.Read.All"],
+        serve: hunting::answer,
+    },
+    Endpoint {
+        kind: Kind::GraphHunting,
+        path: "security/runhuntingquery",
+        on_graph: true,
+        method: Method::POST,
+        family: Family::GraphHunting,
+        roles: &["ThreatHunting.Read.All"],
+        serve: hunting::answer,
+    },
 ];
 
 /// The endpoint that a path leads to, and the id in it. A version in the path changes nothing.

@@ -62,9 +62,9 @@ struct IpAddress {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MachineReference {
-    id: String,
-    computer_dns_name: Option<String>,
-    os_platform: &'static str,
+    pub(crate) id: String,
+    pub(crate) computer_dns_name: Option<String>,
+    pub(crate) os_platform: &'static str,
     rbac_group_name: Option<&'static str>,
 }
 

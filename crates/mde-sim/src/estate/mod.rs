@@ -15,15 +15,15 @@ mod software;
 mod steer;
 mod vulnerability;
 
-pub(crate) use catalog::{Advice, Exposure, Profiles};
+pub(crate) use catalog::{Advice, Compliance, Exposure, Profiles, profile_count};
 pub(crate) use investigation::investigation_id;
 pub use picture::{Entity, Picture};
-pub(crate) use recommendation::advice_id;
+pub(crate) use recommendation::{advice_id, setting_id, sort as advice_sort};
 pub(crate) use software::{kb, product_id, product_name, version_text};
 pub(crate) use vulnerability::{cve, sort as vulnerability_sort};
 
 use crate::clock::SimClock;
-use crate::config::{InvestigationConfig, MachineConfig, SimConfig};
+use crate::config::{HuntingConfig, InvestigationConfig, MachineConfig, SimConfig};
 use crate::ticks::Ticks;
 use catalog::{Catalog, CatalogPlan};
 use investigation::Course;
@@ -50,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) report_every: Option<Duration>,
     /// Whether undocumented properties are shown.
     pub(crate) undocumented: bool,
+    /// Hunting tables and limits.
+    pub(crate) hunting: HuntingConfig,
     /// How often exports are built.
     rebuilt_every: Duration,
 }
@@ -124,6 +126,7 @@ impl Plan {
             rates: live::rates(config),
             report_every,
             undocumented: software.undocumented,
+            hunting: config.hunting.clone(),
             rebuilt_every: exports.rebuilt_every,
         }
     }

@@ -35,7 +35,7 @@ impl Picture {
     }
 
     /// The entities of a service, each made when it is asked for. Hunting tables have rows and no entities: see
-    /// [`World::hunting_rows`].
+    /// [`World::hunt`].
     pub fn entities(&self, service: Service) -> Box<dyn Iterator<Item = Entity> + Send + '_> {
         match service {
             Service::Alerts => Box::new(self.versions.iter().map(|version| entity(&self.alerts, version))),

@@ -3,7 +3,7 @@
 use super::View;
 use super::catalog::Advice;
 use super::fixture::RECOMMENDATIONS;
-use super::software::{product_id, product_name};
+use super::software::{product_id, product_name, product_number};
 use crate::world::dice::mix;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
@@ -91,7 +91,7 @@ impl View {
     /// The recommendation with this id.
     pub(crate) fn find_recommendation(&self, id: &str) -> Option<u32> {
         let advice = match id.strip_prefix("va-_-") {
-            Some(product) => Advice::Update(self.find_software(product)?),
+            Some(product) => Advice::Update(product_number(product)?),
             None => Advice::Configure(id.strip_prefix("sca-_-scid-")?.parse::<u32>().ok()?.checked_sub(2_000)?),
         };
         self.estate.catalog.recommendation(advice).filter(|_| advice_id(advice) == id)

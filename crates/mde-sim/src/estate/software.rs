@@ -78,7 +78,7 @@ pub(crate) fn version_text(product: u32, version: u32) -> String {
 }
 
 /// The product with this id, if there were as many.
-fn product_number(id: &str) -> Option<u32> {
+pub(super) fn product_number(id: &str) -> Option<u32> {
     let number = match PRODUCTS.iter().position(|known| known.id == id) {
         Some(place) => u32::try_from(place).ok()?,
         None => id.rsplit_once("product_")?.1.parse().ok()?,

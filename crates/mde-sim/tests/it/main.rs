@@ -3,13 +3,19 @@
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
+mod consistency;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod estate;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod hunting;
 #[cfg(test)]
 mod in_process;
 #[cfg(test)]

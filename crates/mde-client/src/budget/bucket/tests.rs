@@ -11,7 +11,7 @@ fn limits(bucket: &Bucket) -> Vec<u32> {
 }
 
 fn told(after: u64) -> Throttle {
-    Throttle { after: Some(s(after)), allowed: None }
+    Throttle { after: Some(s(after)), allowed: None, ..Throttle::default() }
 }
 
 #[test]
@@ -52,11 +52,11 @@ fn the_window_that_was_full_loses_a_fifth_and_gets_it_back_by_the_hour() {
 fn a_limit_that_the_server_names_is_the_limit_from_now_on() {
     let mut bucket = Bucket::of_family(Family::VulnerabilityManagement, 0.8);
     let allowed = Some(Allowed { calls: 30, period: s(60) });
-    bucket.throttle(s(0), &Throttle { after: Some(s(8)), allowed });
+    bucket.throttle(s(0), &Throttle { after: Some(s(8)), allowed, ..Throttle::default() });
     assert_eq!(limits(&bucket), [24, 1_200]);
     let _ = bucket.room(s(100_000), Priority::Lists);
     assert_eq!(limits(&bucket), [24, 1_200], "it does not grow back");
-    bucket.throttle(s(100_000), &Throttle { after: Some(s(8)), allowed });
+    bucket.throttle(s(100_000), &Throttle { after: Some(s(8)), allowed, ..Throttle::default() });
     assert_eq!(limits(&bucket), [19, 1_200], "we kept to it, so others spend too");
 }
 

@@ -91,7 +91,7 @@ async fn a_full_family_holds_up_nobody_else() {
 #[tokio::test(start_paused = true)]
 async fn a_blocked_family_is_not_called_and_others_are() {
     let budget = InMemoryBudget::new(1.0, Vec::new());
-    budget.throttled(Family::Alerts, &Throttle { after: Some(s(30)), allowed: None });
+    budget.throttled(Family::Alerts, &Throttle { after: Some(s(30)), allowed: None, ..Throttle::default() });
     let start = Instant::now();
     budget.acquire(Family::Machines, Priority::Enrichment).await.answered();
     assert_eq!(start.elapsed(), Duration::ZERO);
@@ -102,14 +102,14 @@ async fn a_blocked_family_is_not_called_and_others_are() {
 #[tokio::test(start_paused = true)]
 async fn a_longer_wait_is_noticed_by_those_who_wait_already() {
     let budget = InMemoryBudget::new(1.0, Vec::new());
-    budget.throttled(Family::Alerts, &Throttle { after: Some(s(10)), allowed: None });
+    budget.throttled(Family::Alerts, &Throttle { after: Some(s(10)), allowed: None, ..Throttle::default() });
     let start = Instant::now();
     let waiting = tokio::spawn({
         let budget = budget.clone();
         async move { budget.acquire(Family::Alerts, Priority::Alerts).await.answered() }
     });
     settle().await;
-    budget.throttled(Family::Alerts, &Throttle { after: Some(s(40)), allowed: None });
+    budget.throttled(Family::Alerts, &Throttle { after: Some(s(40)), allowed: None, ..Throttle::default() });
     waiting.await.expect("the task ends");
     assert_eq!(start.elapsed().as_secs(), 40);
 }
@@ -168,7 +168,7 @@ async fn the_snapshot_tells_how_full_each_window_is() {
     let budget = budget(10, 7);
     let open = budget.acquire(Family::Hunting, Priority::Hunting).await;
     budget.acquire(Family::Hunting, Priority::Hunting).await.answered();
-    budget.throttled(Family::Hunting, &Throttle { after: Some(s(9)), allowed: None });
+    budget.throttled(Family::Hunting, &Throttle { after: Some(s(9)), allowed: None, ..Throttle::default() });
     let snapshot = budget.snapshot();
     assert_eq!(snapshot.len(), LIMITS.len() + 1);
     let hunting = snapshot.iter().find(|bucket| bucket.family == Some(Family::Hunting)).expect("its row");

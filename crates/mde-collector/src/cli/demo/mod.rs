@@ -38,6 +38,9 @@ const TENANT: &str = include_str!("tenant.yaml");
 
 /// Simulator, collector and outputs in one process: see it work.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Everything lies in mde-collector-demo, below the working directory.\n\nExample:\n  mde-collector demo --for 30s"
+)]
 pub struct Demo {
     /// End after this time; otherwise at Ctrl-C.
     #[arg(long = "for", value_name = "DURATION", value_parser = super::run::duration)]

@@ -1,5 +1,7 @@
 //! What loading promises, told by whole files.
 
+mod docs;
+mod drawn;
 mod forms;
 mod golden;
 mod properties;

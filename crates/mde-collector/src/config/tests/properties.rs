@@ -12,6 +12,20 @@ fn tree() -> impl Strategy<Value = String> {
             "inputs",
             "services",
             "alerts",
+            "machines",
+            "vulnerabilities",
+            "advanced_hunting",
+            "queries",
+            "query",
+            "timestamp_column",
+            "align",
+            "mode",
+            "emit",
+            "changes_ignore",
+            "enrichment",
+            "status",
+            "rotate",
+            "client_secret_file",
             "config",
             "type",
             "credentials",
@@ -97,12 +111,15 @@ proptest! {
     }
 
     #[test]
-    fn any_section_of_a_good_file_may_be_anything(inner in tree(), place in 0usize..9) {
-        let parts = ["globals", "outputs", "inputs", "credentials", "services", "alerts", "console_1", "acme", "sweep"];
+    fn any_section_of_a_good_file_may_be_anything(inner in tree(), place in 0usize..11) {
+        let parts = ["globals", "outputs", "inputs", "credentials", "services", "alerts", "console_1", "acme", "sweep", "machines", "queries"];
         let (mut globals, mut outputs, mut inputs) = ("{}".to_owned(), "{console_1: {type: console}}".to_owned(), String::new());
         let put = |part: &str, otherwise: &str| if parts[place] == part { inner.clone() } else { otherwise.to_owned() };
         let alerts = put("alerts", &format!("{{sweep: {}}}", put("sweep", "{every: 1h}")));
-        let services = put("services", &format!("{{alerts: {alerts}}}"));
+        let hunting = format!("{{queries: {}}}", put("queries", "[{name: q, query: x, devo_tag: a.b}]"));
+        let machines = put("machines", "{emit: changes}");
+        let services = format!("{{alerts: {alerts}, machines: {machines}, advanced_hunting: {hunting}}}");
+        let services = put("services", &services);
         let credentials = put("credentials", "{tenant_id: t, client_id: c, client_secret: s}");
         let acme = put("acme", &format!("{{id: 1, credentials: {credentials}, services: {services}}}"));
         inputs += &put("inputs", &format!("{{acme: {acme}}}"));

@@ -1,7 +1,7 @@
 //! What is there after the process is gone, and what has left the disk.
 
 use super::*;
-use crate::store::{LastSeen, StreamState};
+use crate::store::{LastSeen, Refusal, StreamState, Trace};
 
 /// Something of everything.
 async fn furnish(store: &dyn Store) {
@@ -16,8 +16,12 @@ async fn furnish(store: &dyn Store) {
     let keys = vec![stored_key(1, 9), stored_key(2, 10)];
     put(store, &alerts, &[frame("a", 2), frame("b", 3)], keys, progress).await.expect("commit");
     put_entities(store, &alerts, vec![seen(1, 3, 4), seen(2, 3, 4)], vec![entity(9)]).await;
+    let history = vec![Trace { id: "id".to_owned(), key: key(1), time_ms: 9, request_id: "r".to_owned(), events: 2 }];
+    let stream_lease = lease(store, &alerts).await;
+    store.commit(&stream_lease, &alerts, &Commit { epoch: 1, history, ..Commit::default() }).await.expect("commit");
     let lease = store.acquire("output devo", NODE, TERM).await.expect("acquire").expect("free");
-    store.advance(&lease, "devo", &[(alerts, at(1, 0))], Some("a.ndjson 20")).await.expect("advance");
+    let refused = [Refusal { stream: alerts.clone(), position: at(1, 0), line: 1, reason: "too long".to_owned() }];
+    store.bury(&lease, "devo", &[(alerts, at(1, 0))], Some("a.ndjson 20"), &refused).await.expect("bury");
 }
 
 /// All of it is where it was.
@@ -31,6 +35,10 @@ async fn expect_furniture(store: &dyn Store) {
     let last = LastSeen { snapshot: 3, content: [4; 16] };
     let entities = store.last_seen(&alerts, &[entity(1), entity(9)]).await.expect("last seen");
     assert_eq!(entities, [Some(last), None]);
+    assert_eq!(store.history("id", 9).await.expect("history").len(), 1);
+    let letters = store.dead_letters("devo", 0, usize::MAX).await.expect("letters");
+    assert_eq!(letters.iter().map(|letter| (letter.position, letter.line)).collect::<Vec<_>>(), [(at(1, 0), 1)]);
+    assert_eq!(store.outputs().await.expect("outputs")[0].dead_letters, 1);
     let seen = all_frames(store, &alerts).await;
     assert_eq!(seen.iter().map(|seen| seen.body.clone()).collect::<Vec<_>>(), [frame("a", 2).body, frame("b", 3).body]);
     assert_eq!(store.depth("devo").await.expect("depth").events, 3);

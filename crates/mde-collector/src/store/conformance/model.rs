@@ -8,7 +8,7 @@ mod outputs;
 mod state;
 
 use super::*;
-use crate::store::{Attached, LastSeen, OutputState, StreamState};
+use crate::store::{Attached, LastSeen, OutputState, Refusal, StreamState, Trace, Traced};
 use call::{Call, Move, calls};
 use futures_util::FutureExt;
 use proptest::collection::vec;
@@ -39,6 +39,11 @@ struct Run<'a, P: Place> {
 /// One of the items, if there is any.
 fn pick<T: Clone>(items: &[T], index: usize) -> Option<T> {
     if items.is_empty() { None } else { items.get(index % items.len()).cloned() }
+}
+
+/// The number of a stream on which an output works.
+fn own(output: usize, stream: usize) -> usize {
+    if stream == STREAMS { STREAMS + output } else { stream }
 }
 
 /// Compares what a call gave with what it must give.
@@ -77,14 +82,17 @@ impl<P: Place> Run<'_, P> {
                 self.model.open.retain(|open| open.id != batch.id);
                 self.model.past.push(batch.id);
             }
-            Call::Commit { lease, stream, batch, epoch, wrong_count, keys, seen, gone, progress } => {
-                self.commit(lease, stream, batch, epoch, wrong_count, &keys, &seen, &gone, progress).await;
+            Call::Commit { lease, stream, batch, epoch, wrong_count, keys, seen, gone, traced, progress } => {
+                self.commit(lease, stream, batch, epoch, wrong_count, &keys, &seen, &gone, &traced, progress).await;
             }
             Call::StartAgain { lease, stream } => self.start_again(lease, stream).await,
-            Call::Attach { output, stream, start } => self.attach(OUTPUTS[output], stream, start).await,
-            Call::Advance { lease, output, stream, batch, frame, memory } => {
-                self.advance(lease, OUTPUTS[output], stream, at(batch, frame), memory).await;
+            Call::Attach { output, stream, start } => {
+                self.attach(OUTPUTS[output], own(output, stream), start).await;
             }
+            Call::Advance { lease, output, stream, batch, frame, memory, refused } => {
+                self.advance(lease, OUTPUTS[output], own(output, stream), at(batch, frame), memory, &refused).await;
+            }
+            Call::Replay { output } => self.replay(output).await,
             Call::Collect { outputs } => self.collect(&outputs).await,
             Call::LetGo { max_bytes } => {
                 let got = self.store.let_go(max_bytes).await.expect("let go");
@@ -180,6 +188,7 @@ impl<P: Place> Run<'_, P> {
         keys: &[(u64, i64)],
         seen: &[(u64, u64)],
         gone: &[u64],
+        traced: &[u64],
         progress: Move,
     ) {
         let Some(lease) = pick(&self.model.given, lease) else { return };
@@ -242,9 +251,20 @@ impl<P: Place> Run<'_, P> {
                 (*number, LastSeen { snapshot: serial.saturating_sub(behind * 2), content })
             })
             .collect();
+        let history: Vec<Trace> = traced
+            .iter()
+            .map(|number| Trace {
+                id: id_of(*number),
+                key: key(*number),
+                time_ms: now_ms,
+                request_id: self.model.serial().to_string(),
+                events: *number,
+            })
+            .collect();
         let commit = Commit {
             epoch,
             batch: counted,
+            history: history.clone(),
             seen: seen
                 .iter()
                 .map(|(number, last)| Seen {
@@ -286,6 +306,13 @@ impl<P: Place> Run<'_, P> {
         }
         known.checkpoint_ms = progress.checkpoint_ms.or(known.checkpoint_ms);
         known.memory = memory;
+        self.model.prune(now_ms);
+        self.model.traces.extend(history.into_iter().map(|trace| Traced {
+            stream: name(stream),
+            stored_ms: now_ms,
+            batch: number,
+            trace,
+        }));
         if let Some(batch) = batch {
             self.model.open.retain(|open| open.id != batch.id);
             self.model.past.push(batch.id);
@@ -322,7 +349,16 @@ impl<P: Place> Run<'_, P> {
         assert_eq!(got, Attached { stream: name(stream), position });
     }
 
-    async fn advance(&mut self, lease: usize, output: &'static str, stream: usize, to: Position, memory: bool) {
+    /// `advance` or `bury`: positions, memory and letters move together or not at all.
+    async fn advance(
+        &mut self,
+        lease: usize,
+        output: &'static str,
+        stream: usize,
+        to: Position,
+        memory: bool,
+        refused: &[(usize, usize)],
+    ) {
         let Some(lease) = pick(&self.model.given, lease) else { return };
         let memory = memory.then(|| self.model.serial().to_string());
         let mut reasons = Vec::new();
@@ -330,18 +366,48 @@ impl<P: Place> Run<'_, P> {
             reasons.push(Reason::LeaseLost);
         }
         let last_batch = self.model.streams.get(&stream).map_or(0, |known| known.last_batch);
-        let attached = self.model.outputs.get(output).and_then(|known| known.positions.get(&stream)).is_some();
-        if !attached || to.batch > last_batch {
+        let old = self.model.outputs.get(output).and_then(|known| known.positions.get(&stream)).copied();
+        if old.is_none() || to.batch > last_batch {
             reasons.push(Reason::Broken);
         }
-        let result = self.store.advance(&lease, output, &[(name(stream), to)], memory.as_deref()).await;
+        let letters = self.model.refusals(stream, to, refused);
+        let refusals: Vec<Refusal> = letters
+            .iter()
+            .map(|(_, position, line, _)| Refusal {
+                stream: name(stream),
+                position: *position,
+                line: *line,
+                reason: "no".to_owned(),
+            })
+            .collect();
+        let positions = [(name(stream), to)];
+        let result = if refusals.is_empty() {
+            self.store.advance(&lease, output, &positions, memory.as_deref()).await
+        } else {
+            self.store.bury(&lease, output, &positions, memory.as_deref(), &refusals).await.map(drop)
+        };
         if expect(result, &reasons).is_some() {
+            for letter in letters.into_iter().filter(|(_, position, ..)| Some(*position) > old) {
+                let serial = self.model.serial();
+                let known = self.model.outputs.get_mut(output).expect("attached");
+                if !known.letters.values().any(|kept| *kept == letter) {
+                    known.letters.insert(serial, letter);
+                }
+            }
             let known = self.model.outputs.get_mut(output).expect("attached");
             let position = known.positions.get_mut(&stream).expect("attached");
             *position = to.max(*position);
             known.memory = memory.or(known.memory.take());
             known.used_ms = self.place.clock().now_ms();
         }
+    }
+
+    /// `replay`: all letters as one batch, of which only the size on disk is the store's own affair.
+    async fn replay(&mut self, output: usize) {
+        let before = self.store.bytes().await.expect("bytes");
+        let events = self.store.replay(OUTPUTS[output]).await.expect("replay");
+        let octets = self.store.bytes().await.expect("bytes") - before;
+        assert_eq!(events, self.model.replay(OUTPUTS[output], STREAMS + output, octets, self.place.clock().now_ms()));
     }
 
     /// `collect`: exactly what all known outputs have passed.
@@ -363,6 +429,7 @@ impl<P: Place> Run<'_, P> {
             .model
             .met
             .iter()
+            .filter(|stream| **stream < STREAMS)
             .map(|stream| {
                 let known = &self.model.streams[stream];
                 let state = StreamState {
@@ -409,6 +476,11 @@ impl<P: Place> Run<'_, P> {
             assert_eq!(seen, expected);
         }
 
+        for number in 0..ENTITIES {
+            let traces = self.model.traces.iter().rev().filter(|traced| traced.trace.id == id_of(number));
+            let expected: Vec<Traced> = traces.cloned().collect();
+            assert_eq!(self.store.history(&id_of(number), u32::MAX).await.expect("history"), expected);
+        }
         assert_eq!(self.store.bytes().await.expect("bytes"), self.model.bytes());
         assert_eq!(self.store.live_bytes().await.expect("live"), self.model.live_bytes());
 
@@ -419,6 +491,14 @@ impl<P: Place> Run<'_, P> {
             let memory = self.model.outputs.get(output).and_then(|known| known.memory.clone());
             assert_eq!(self.store.output_memory(output).await.expect("memory"), memory);
             assert_eq!(self.store.depth(output).await.expect("depth"), self.model.depth(output));
+            let letters = self.store.dead_letters(output, 0, usize::MAX).await.expect("letters");
+            let letters: Vec<_> = letters
+                .into_iter()
+                .map(|letter| {
+                    (letter.stream, letter.position, letter.line, String::from_utf8_lossy(&letter.record).into_owned())
+                })
+                .collect();
+            assert_eq!(letters, self.model.letters(output));
         }
     }
 }

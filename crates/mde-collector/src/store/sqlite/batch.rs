@@ -1,7 +1,7 @@
 //! Batches: filled in small transactions that nobody sees, shown in one that carries keys and progress with it.
 
 use super::fault::Fault;
-use super::{entities, frame, keys, lease, signed, stream, unsigned};
+use super::{entities, frame, keys, lease, signed, stream, trace, unsigned};
 use crate::record::{BatchHead, StreamKey};
 use crate::store::{BatchCount, BatchId, Commit, Lease, StoreError};
 use sqlx::SqliteConnection;
@@ -16,6 +16,16 @@ pub(super) async fn begin(
 ) -> Result<BatchId, Fault> {
     lease::require(connection, lease).await?;
     let row = stream::meet(connection, stream).await?;
+    insert(connection, &row, lease, head).await
+}
+
+/// An empty batch of a stream.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    row: &stream::Row,
+    lease: &Lease,
+    head: &BatchHead,
+) -> Result<BatchId, Fault> {
     let id = sqlx::query_scalar(
         "INSERT INTO batch (stream, epoch, lease, fence, input, service, tag, pulled_ms, frames, events, raw_octets, octets)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0) RETURNING id",
@@ -87,6 +97,7 @@ pub(super) async fn commit(
     };
     keys::store(connection, &row, stream, &commit.keys, commit.progress.forget_before_ms).await?;
     entities::store(connection, &row, &commit.seen, &commit.gone).await?;
+    trace::store(connection, &row, number, &commit.history, now_ms).await?;
     stream::progress(connection, &row, stream, &commit.progress).await?;
     Ok(number)
 }
@@ -135,9 +146,19 @@ async fn show(
         let what = format!("the batch holds {stored:?} frames, events and octets, its writer counted {counted:?}");
         return Err(Fault::broken(stream, what));
     }
+    give_number(connection, row, count.id, now_ms).await
+}
+
+/// Makes a batch visible under the next number of its stream.
+pub(super) async fn give_number(
+    connection: &mut SqliteConnection,
+    row: &stream::Row,
+    batch: BatchId,
+    now_ms: i64,
+) -> Result<u64, Fault> {
     let number = unsigned(row.last_batch) + 1;
     sqlx::query("UPDATE batch SET number = $2, stored_ms = $3 WHERE id = $1")
-        .bind(count.id.0)
+        .bind(batch.0)
         .bind(signed(number))
         .bind(now_ms)
         .execute(&mut *connection)

@@ -94,7 +94,7 @@ pub(super) async fn quick(connection: &mut SqliteConnection) -> Result<(), Fault
         "SELECT (SELECT max(id) FROM stream), (SELECT max(id) FROM batch), (SELECT max(id) FROM frame),
                 (SELECT max(stream) FROM version_key), (SELECT max(stream) FROM entity),
                 (SELECT max(newest_stream) FROM output), (SELECT max(batch) FROM position),
-                (SELECT max(fence) FROM lease), (SELECT octets FROM store)",
+                (SELECT max(id) FROM dead_letter), (SELECT max(row) FROM trace), (SELECT max(fence) FROM lease), (SELECT octets FROM store)",
     )
     .fetch_one(connection)
     .await?;
@@ -129,6 +129,11 @@ async fn sums(connection: &mut SqliteConnection) -> Result<(), Fault> {
          UNION ALL
          SELECT 'the sum of octets is wrong' FROM store
          WHERE octets <> (SELECT coalesce(sum(octets), 0) FROM batch)
+         UNION ALL
+         SELECT 'the dead letters of output ' || output.name || ' were counted wrongly' FROM output LEFT JOIN
+             (SELECT output, count(*) AS letters, sum(octets) AS octets FROM dead_letter GROUP BY output) AS held
+             ON held.output = output.name
+         WHERE (output.dead_letters, output.dead_octets) IS NOT (coalesce(held.letters, 0), coalesce(held.octets, 0))
          UNION ALL
          SELECT 'a batch of stream ' || stream.id || ' is newer than the stream' FROM stream
          WHERE EXISTS (SELECT 1 FROM batch WHERE batch.stream = stream.id AND batch.number > stream.last_batch)

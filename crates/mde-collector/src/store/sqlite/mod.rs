@@ -14,17 +14,19 @@ mod frame;
 mod jump;
 mod keys;
 mod lease;
+mod letters;
 mod many;
 mod outputs;
 mod position;
 mod read;
 mod stream;
+mod trace;
 
 pub use files::foreign_files;
 
 use super::{
-    Attached, BatchId, Checkpoints, Commit, Depth, Entities, Jump, LastSeen, Lease, Leases, Outbox, OutputState,
-    Outputs, StartAt, Store, StoreError, StreamState, WallClock,
+    Attached, BatchId, Checkpoints, Commit, DeadLetter, DeadLetters, Depth, Entities, History, Jump, LastSeen, Lease,
+    Leases, Outbox, OutputState, Outputs, Refusal, StartAt, Store, StoreError, StreamState, Traced, WallClock,
 };
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
 use async_trait::async_trait;
@@ -149,20 +151,17 @@ impl SqliteStore {
         matches!(result, Err(StoreError::Disk(_))) && self.folder().as_ref().is_some_and(files::Folder::give_up_reserve)
     }
 
-    /// One attempt at `advance`.
-    async fn try_advance(
+    /// One attempt at `bury`.
+    async fn try_bury(
         &self,
         lease: &Lease,
         output: &str,
-        positions: &[(StreamKey, Position)],
-        memory: Option<&str>,
-    ) -> Result<(), StoreError> {
+        passed: (&[(StreamKey, Position)], Option<&str>),
+        refused: &[Refusal],
+    ) -> Result<u64, StoreError> {
         let now_ms = (self.now)();
         let mut transaction = self.transaction().await?;
-        let result = match lease::require(&mut transaction, lease).await {
-            Ok(()) => position::advance(&mut transaction, output, positions, memory, now_ms).await,
-            Err(fault) => Err(fault),
-        };
+        let result = letters::bury(&mut transaction, lease, output, passed, refused, now_ms).await;
         self.end(transaction, result).await
     }
 
@@ -251,8 +250,7 @@ impl Outbox for SqliteStore {
         positions: &[(StreamKey, Position)],
         memory: Option<&str>,
     ) -> Result<(), StoreError> {
-        let first = self.try_advance(lease, output, positions, memory).await;
-        if self.made_room(&first) { self.try_advance(lease, output, positions, memory).await } else { first }
+        self.bury(lease, output, positions, memory, &[]).await.map(drop)
     }
 
     async fn output_memory(&self, output: &str) -> Result<Option<String>, StoreError> {
@@ -318,6 +316,43 @@ impl Outputs for SqliteStore {
 }
 
 #[async_trait]
+impl DeadLetters for SqliteStore {
+    async fn bury(
+        &self,
+        lease: &Lease,
+        output: &str,
+        positions: &[(StreamKey, Position)],
+        memory: Option<&str>,
+        refused: &[Refusal],
+    ) -> Result<u64, StoreError> {
+        let first = self.try_bury(lease, output, (positions, memory), refused).await;
+        if self.made_room(&first) { self.try_bury(lease, output, (positions, memory), refused).await } else { first }
+    }
+
+    async fn dead_letters(&self, output: &str, after: u64, max_bytes: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(letters::list(&mut reader, output, after, max_bytes).await)
+    }
+
+    async fn replay(&self, output: &str) -> Result<u64, StoreError> {
+        let mut reader = self.reader().await?;
+        // Those that are refused again meanwhile wait for the next call.
+        let through = self.named(letters::newest(&mut reader, output).await)?;
+        drop(reader);
+        let mut events = 0;
+        loop {
+            let now_ms = (self.now)();
+            let mut transaction = self.transaction().await?;
+            let result = letters::replay(&mut transaction, output, through, now_ms).await;
+            match self.end(transaction, result).await? {
+                0 => return Ok(events),
+                count => events += count,
+            }
+        }
+    }
+}
+
+#[async_trait]
 impl Checkpoints for SqliteStore {
     async fn stream(&self, stream: &StreamKey) -> Result<StreamState, StoreError> {
         let mut reader = self.reader().await?;
@@ -366,6 +401,14 @@ impl Entities for SqliteStore {
     async fn absent(&self, stream: &StreamKey, since: u64, limit: u32) -> Result<Vec<(EntityKey, String)>, StoreError> {
         let mut reader = self.reader().await?;
         self.named(entities::absent(&mut reader, stream, since, limit).await)
+    }
+}
+
+#[async_trait]
+impl History for SqliteStore {
+    async fn history(&self, id: &str, limit: u32) -> Result<Vec<Traced>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(trace::find(&mut reader, id, limit).await)
     }
 }
 

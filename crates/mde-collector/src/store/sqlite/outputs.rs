@@ -2,7 +2,7 @@
 
 use super::connection::Connections;
 use super::fault::Fault;
-use super::{collect, read, signed, unsigned};
+use super::{collect, letters, read, signed, unsigned};
 use crate::store::{OutputState, REMOVED_KEPT};
 use sqlx::SqliteConnection;
 
@@ -14,6 +14,7 @@ struct Row {
     used_ms: Option<i64>,
     removed_ms: Option<i64>,
     lost_events: i64,
+    dead_letters: i64,
 }
 
 /// All that are known.
@@ -35,6 +36,7 @@ async fn state(connection: &mut SqliteConnection, row: Row) -> Result<OutputStat
         used_ms: row.used_ms,
         removed_ms: row.removed_ms,
         lost_events: unsigned(row.lost_events),
+        dead_letters: unsigned(row.dead_letters),
     })
 }
 
@@ -87,6 +89,7 @@ async fn hand_over(connection: &mut SqliteConnection, heir: &str, old: &str) -> 
         .bind(old)
         .execute(&mut *connection)
         .await?;
+    letters::hand_over(connection, heir, old).await?;
     // What is left are streams that the heir does not take.
     let lost_events: Option<i64> = sqlx::query_scalar(
         "DELETE FROM output WHERE name = $1 AND NOT EXISTS (SELECT 1 FROM position WHERE output = $1)
@@ -174,6 +177,7 @@ pub(super) async fn drop_one(connection: &mut SqliteConnection, name: &str) -> R
         return Ok(None);
     };
     let state = state(connection, row).await?;
+    letters::forget(connection, name).await?;
     for statement in ["DELETE FROM position WHERE output = $1", "DELETE FROM output WHERE name = $1"] {
         sqlx::query(statement).bind(name).execute(&mut *connection).await?;
     }

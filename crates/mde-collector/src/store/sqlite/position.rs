@@ -29,14 +29,25 @@ pub(super) async fn attach(
         StartAt::Now if row.id <= newest_stream => Position::after_batch(unsigned(row.last_batch)),
         StartAt::Now | StartAt::Oldest => Position::START,
     };
-    sqlx::query("INSERT INTO position (output, stream, batch, frame) VALUES ($1, $2, $3, $4)")
+    place(connection, output, row.id, position).await?;
+    Ok(Attached { stream: stream.clone(), position })
+}
+
+/// Puts an output that is known into a stream, unless it is there already.
+pub(super) async fn place(
+    connection: &mut SqliteConnection,
+    output: &str,
+    stream: i64,
+    position: Position,
+) -> Result<(), Fault> {
+    sqlx::query("INSERT INTO position (output, stream, batch, frame) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
         .bind(output)
-        .bind(row.id)
+        .bind(stream)
         .bind(signed(position.batch))
         .bind(i64::from(position.frame))
         .execute(connection)
         .await?;
-    Ok(Attached { stream: stream.clone(), position })
+    Ok(())
 }
 
 /// The output's row, made if it is new, and in use from now on: the newest stream of the moment in which it was made. A
@@ -78,7 +89,11 @@ async fn inherit(
 }
 
 /// Where the output stands in a stream; `None` before they have met.
-async fn find(connection: &mut SqliteConnection, output: &str, stream: i64) -> Result<Option<Position>, Fault> {
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    output: &str,
+    stream: i64,
+) -> Result<Option<Position>, Fault> {
     let position: Option<(i64, i64)> =
         sqlx::query_as("SELECT batch, frame FROM position WHERE output = $1 AND stream = $2")
             .bind(output)
@@ -108,7 +123,7 @@ pub(super) async fn advance(
             return Err(Fault::broken(stream, "the stream is not known"));
         };
         let Some(old) = find(connection, output, row.id).await? else {
-            return Err(Fault::broken(stream, format!("output {output} is not attached")));
+            return Err(not_attached(stream, output));
         };
         if new.batch > unsigned(row.last_batch) {
             let what = format!("output {output} would pass batch {}, the newest is {}", new.batch, row.last_batch);
@@ -142,4 +157,9 @@ pub(super) async fn memory(connection: &mut SqliteConnection, output: &str) -> R
     let memory: Option<Option<String>> =
         sqlx::query_scalar("SELECT memory FROM output WHERE name = $1").bind(output).fetch_optional(connection).await?;
     Ok(memory.flatten())
+}
+
+/// The error for an output that has no place in a stream.
+pub(super) fn not_attached(stream: &StreamKey, output: &str) -> Fault {
+    Fault::broken(stream, format!("output {output} is not attached"))
 }

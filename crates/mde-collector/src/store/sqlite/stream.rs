@@ -71,9 +71,10 @@ pub(super) async fn meet(connection: &mut SqliteConnection, stream: &StreamKey) 
     .await?)
 }
 
-/// All streams in the order in which the store met them.
+/// All streams in the order in which the store met them, without those of its own making.
 pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<(StreamKey, StreamState)>, Fault> {
-    let rows: Vec<Row> = sqlx::query_as("SELECT * FROM stream ORDER BY id").fetch_all(connection).await?;
+    let rows: Vec<Row> =
+        sqlx::query_as("SELECT * FROM stream WHERE tenant <> '' ORDER BY id").fetch_all(connection).await?;
     Ok(rows.into_iter().map(|row| (row.key(), row.state())).collect())
 }
 

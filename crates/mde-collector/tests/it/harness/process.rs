@@ -65,8 +65,12 @@ impl Running {
 
     /// Waits until it has said this on stderr.
     pub async fn says(&mut self, text: &str) {
-        let said = self.stderr.wait_for(|said| said.windows(text.len()).any(|part| part == text.as_bytes()));
-        assert!(timeout(HANGS, said).await.expect("it hangs").is_ok(), "it ended without saying {text:?}");
+        comes(&mut self.stderr, text).await;
+    }
+
+    /// Waits until it has given this on stdout.
+    pub async fn gives(&mut self, text: &str) {
+        comes(&mut self.stdout, text).await;
     }
 
     /// Sends a signal. The child has not been waited for, so its number is still its own.
@@ -102,6 +106,12 @@ impl Ended {
     pub fn was_killed(&self) {
         assert_eq!(self.signal, Some(Signal::KILL.as_raw()), "code {:?}, stderr:\n{}", self.code, self.stderr);
     }
+}
+
+/// Waits until a stream has this text.
+async fn comes(stream: &mut watch::Receiver<Vec<u8>>, text: &str) {
+    let said = stream.wait_for(|said| said.windows(text.len()).any(|part| part == text.as_bytes()));
+    assert!(timeout(HANGS, said).await.expect("it hangs").is_ok(), "it ended without saying {text:?}");
 }
 
 /// What was said, as text.

@@ -1,4 +1,5 @@
-//! What can be called, and how sequences of it are drawn.
+//! What can be called, and how sequences of it are drawn. Where an output works on stream number `STREAMS`, it is the one
+//! in which it gets its dead letters again.
 
 use super::{ENTITIES, KEYS, OUTPUTS, OWNERS, STREAMS};
 use proptest::collection::vec;
@@ -36,6 +37,7 @@ pub(super) enum Call {
         /// Entities, and how far the snapshot lies behind the newest number drawn so far.
         seen: Vec<(u64, u64)>,
         gone: Vec<u64>,
+        traced: Vec<u64>,
         progress: Move,
     },
     StartAgain {
@@ -54,6 +56,11 @@ pub(super) enum Call {
         batch: u64,
         frame: u32,
         memory: bool,
+        /// Frames among those that are passed, and lines in them.
+        refused: Vec<(usize, usize)>,
+    },
+    Replay {
+        output: usize,
     },
     Collect {
         outputs: Vec<usize>,
@@ -102,19 +109,23 @@ pub(super) fn calls() -> impl Strategy<Value = Call> {
             (lease.clone(), stream.clone(), prop::option::weighted(0.8, any_index.clone()), epoch_behind),
             prop::bool::weighted(0.1),
             vec((0..KEYS, 0..60_i64), 0..3),
-            (vec((0..ENTITIES, 0..3_u64), 0..4), vec(0..ENTITIES, 0..2)),
+            (vec((0..ENTITIES, 0..3_u64), 0..4), vec(0..ENTITIES, 0..2), vec(0..ENTITIES, 0..2)),
             progress,
         )
-            .prop_map(|((lease, stream, batch, epoch), wrong_count, keys, (seen, gone), progress)| Call::Commit {
-                lease, stream, batch, epoch, wrong_count, keys, seen, gone, progress,
+            .prop_map(|((lease, stream, batch, epoch), wrong_count, keys, (seen, gone, traced), progress)| Call::Commit {
+                lease, stream, batch, epoch, wrong_count, keys, seen, gone, traced, progress,
             }),
         1 => (lease.clone(), stream.clone()).prop_map(|(lease, stream)| Call::StartAgain { lease, stream }),
-        4 => (0..OUTPUTS.len(), stream.clone(), 0..5_usize)
+        4 => (0..OUTPUTS.len(), 0..=STREAMS, 0..5_usize)
             .prop_map(|(output, stream, start)| Call::Attach { output, stream, start }),
-        5 => (lease, 0..OUTPUTS.len(), stream, 0..6_u64, 0..3_u32, any::<bool>())
-            .prop_map(|(lease, output, stream, batch, frame, memory)| Call::Advance {
-                lease, output, stream, batch, frame: if frame == 2 { u32::MAX } else { frame }, memory,
+        6 => (
+            (lease, 0..OUTPUTS.len(), 0..=STREAMS, 0..6_u64, 0..3_u32, any::<bool>()),
+            vec((any_index.clone(), any_index), 0..3),
+        )
+            .prop_map(|((lease, output, stream, batch, frame, memory), refused)| Call::Advance {
+                lease, output, stream, batch, frame: if frame == 2 { u32::MAX } else { frame }, memory, refused,
             }),
+        2 => (0..OUTPUTS.len()).prop_map(|output| Call::Replay { output }),
         4 => vec(0..OUTPUTS.len(), 0..4).prop_map(|outputs| Call::Collect { outputs }),
         1 => (0..300_u64).prop_map(|max_bytes| Call::LetGo { max_bytes }),
         1 => (0..OUTPUTS.len()).prop_map(|output| Call::Drop { output }),

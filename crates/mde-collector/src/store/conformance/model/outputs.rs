@@ -1,7 +1,7 @@
 //! What a store should do with its outputs.
 
-use super::super::{Position, StartAt, at};
-use super::state::{Model, ModelOutput, ModelStream};
+use super::super::{Frame, Position, StartAt, StreamKey, at};
+use super::state::{Model, ModelLetter, ModelOutput, ModelStream, name};
 use crate::store::{Depth, Jump, OutputState, REMOVED_KEPT};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +70,15 @@ impl Model {
             let taken = self.outputs[heir].positions.clone();
             let Some(left) = self.outputs.get_mut(old) else { continue };
             left.positions.retain(|stream, _| !taken.contains_key(stream));
-            if left.positions.is_empty() {
+            let (letters, gone) = (std::mem::take(&mut left.letters), left.positions.is_empty());
+            let heirs = &mut self.outputs.get_mut(heir).expect("listed above").letters;
+            for (serial, letter) in letters {
+                if !heirs.values().any(|kept| *kept == letter) {
+                    heirs.insert(serial, letter);
+                }
+            }
+            if gone {
+                let left = &self.outputs[old];
                 let lost_events = left.lost_events;
                 self.outputs.remove(old);
                 self.outputs.get_mut(heir).expect("listed above").lost_events += lost_events;
@@ -183,6 +191,50 @@ impl Model {
         lost.into_iter().map(|(output, events)| Jump { output: output.to_owned(), events }).collect()
     }
 
+    /// Letters out of the frames that a position passes: which, and which of their lines.
+    pub(super) fn refusals(&self, stream: usize, to: Position, chosen: &[(usize, usize)]) -> Vec<ModelLetter> {
+        let Some(known) = self.streams.get(&stream) else { return Vec::new() };
+        let frames: Vec<_> = known.frames.iter().filter(|((batch, frame), _)| at(*batch, *frame) <= to).collect();
+        if frames.is_empty() {
+            return Vec::new();
+        }
+        let mut letters: Vec<ModelLetter> = chosen
+            .iter()
+            .map(|(index, line)| {
+                let ((batch, seq), (frame, _, _)) = frames[index % frames.len()];
+                let body = String::from_utf8_lossy(&frame.body);
+                let lines: Vec<&str> = body.lines().collect();
+                let line = line % lines.len();
+                (stream, at(*batch, *seq), u32::try_from(line).expect("few"), lines[line].to_owned())
+            })
+            .collect();
+        // Frame by frame; within one as they were named.
+        letters.sort_by_key(|(_, position, ..)| *position);
+        letters
+    }
+
+    /// What should be told of an output's letters.
+    pub(super) fn letters(&self, output: &str) -> Vec<(StreamKey, Position, u32, String)> {
+        let letters = self.outputs.get(output).into_iter().flat_map(|known| known.letters.values().cloned());
+        letters.map(|(stream, position, line, record)| (name(stream), position, line, record)).collect()
+    }
+
+    /// All letters of an output become one batch in a stream of its own. Returns how many.
+    pub(super) fn replay(&mut self, output: &str, stream: usize, octets: u64, now_ms: i64) -> u64 {
+        let Some(known) = self.outputs.get_mut(output) else { return 0 };
+        let letters = std::mem::take(&mut known.letters);
+        if letters.is_empty() {
+            return 0;
+        }
+        known.positions.entry(stream).or_insert(Position::START);
+        let body: String = letters.values().map(|(.., record)| format!("{record}\n")).collect();
+        let frame = Frame { events: u32::try_from(letters.len()).expect("few"), body: body.into_bytes() };
+        let known = self.meet(stream);
+        known.last_batch += 1;
+        known.frames.insert((known.last_batch, 0), (frame, octets, now_ms));
+        letters.len() as u64
+    }
+
     /// What should wait for an output.
     pub(super) fn depth(&self, output: &str) -> Depth {
         let mut depth = Depth::default();
@@ -209,6 +261,7 @@ impl Model {
             used_ms: Some(known.used_ms),
             removed_ms: known.removed_ms,
             lost_events: known.lost_events,
+            dead_letters: known.letters.len() as u64,
         }
     }
 }

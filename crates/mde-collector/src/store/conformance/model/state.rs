@@ -1,7 +1,8 @@
 //! What a store should hold, in plain maps.
 
 use super::super::{BatchId, Frame, Lease, Position, StoreError, StreamKey};
-use crate::store::LastSeen;
+use super::{OUTPUTS, STREAMS};
+use crate::store::{HISTORY_KEPT, LastSeen, Traced, replay_stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stream.
@@ -48,7 +49,12 @@ pub(super) struct ModelOutput {
     /// Whose place it took since configured outputs were last named.
     pub(super) heir_of: Option<&'static str>,
     pub(super) lost_events: u64,
+    /// In the order in which they were refused.
+    pub(super) letters: BTreeMap<u64, ModelLetter>,
 }
+
+/// A dead letter: stream, frame, line, record.
+pub(super) type ModelLetter = (usize, Position, u32, String);
 
 /// All that a store keeps.
 #[derive(Default)]
@@ -63,6 +69,8 @@ pub(super) struct Model {
     /// All that were ever given out, the newest first.
     pub(super) given: Vec<Lease>,
     pub(super) outputs: BTreeMap<&'static str, ModelOutput>,
+    /// In the order in which they were stored.
+    pub(super) traces: Vec<Traced>,
     /// Makes every frame and memory different from all others.
     pub(super) serial: u64,
 }
@@ -85,9 +93,12 @@ pub(super) fn reason(error: &StoreError) -> Reason {
     }
 }
 
-/// The stream of that number, as the store knows it.
+/// The stream of that number, as the store knows it: behind the pulled ones those of dead letters, one for each output.
 pub(super) fn name(stream: usize) -> StreamKey {
-    super::super::stream(["alerts", "machines"][stream])
+    match stream.checked_sub(STREAMS) {
+        None => super::super::stream(["alerts", "machines"][stream]),
+        Some(output) => replay_stream(OUTPUTS[output]),
+    }
 }
 
 impl Model {
@@ -105,6 +116,12 @@ impl Model {
         self.leases
             .get(&lease.name)
             .is_some_and(|held| held.owner.as_deref() == Some(&*lease.owner) && held.fence == lease.fence)
+    }
+
+    /// The few traces that there are go at once when the time of the oldest one is over; clocks here never go back.
+    pub(super) fn prune(&mut self, now_ms: i64) {
+        let kept_ms = i64::try_from(HISTORY_KEPT.as_millis()).expect("it fits");
+        self.traces.retain(|traced| traced.stored_ms >= now_ms - kept_ms);
     }
 
     /// A number that was never used before.

@@ -3,7 +3,9 @@
 
 use super::*;
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredKey, StreamKey, VersionKey};
-use crate::store::{BatchCount, Checkpoints, Commit, Entities, Leases, Outbox, Progress, Seen, StartAt};
+use crate::store::{
+    BatchCount, Checkpoints, Commit, Entities, History, Leases, Outbox, Progress, Seen, StartAt, Trace,
+};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -67,6 +69,13 @@ fn proc(file: &str, field: &str) -> u64 {
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn commits_of_ten_thousand_events() {
+    commits(false).await;
+    println!("the same with a trace for each event:");
+    commits(true).await;
+}
+
+/// Stores, reads and collects, with or without history.
+async fn commits(traced: bool) {
     let disk = Disk::new();
     let store = disk.open_store().await.expect("open");
     let lease = store.acquire("stream", "node", Duration::from_secs(1000)).await.expect("acquire").expect("free");
@@ -107,7 +116,15 @@ async fn commits_of_ten_thousand_events() {
         }
         raw += batch.bytes;
         let progress = Progress { checkpoint_ms: Some(1), forget_before_ms: Some(0), ..Progress::default() };
-        let commit = Commit { epoch: 1, batch: Some(batch), keys, progress, ..Commit::default() };
+        let trace = |stored: &StoredKey| Trace {
+            id: format!("{:?}01234567", stored.key),
+            key: stored.key,
+            time_ms: 1_760_000_000_000,
+            request_id: "2f0a8f4c-6d0b-4f0e-9d3e-0a1b2c3d4e5f".to_owned(),
+            events: 1,
+        };
+        let history = if traced { keys.iter().map(trace).collect() } else { Vec::new() };
+        let commit = Commit { epoch: 1, batch: Some(batch), keys, progress, history, ..Commit::default() };
         let started = Instant::now();
         store.commit(&lease, &machines(), &commit).await.expect("commit");
         shown += started.elapsed();
@@ -136,6 +153,9 @@ async fn commits_of_ten_thousand_events() {
         }
     }
     assert_eq!(read, events);
+    let asked = Instant::now();
+    store.history("none has this id", 10).await.expect("history");
+    println!("history of {}: {:?}", if traced { events } else { 0 }, asked.elapsed());
     println!("{:.0} events/s read, advanced and collected", events as f64 / started.elapsed().as_secs_f64());
     store.close().await.expect("close");
     println!("{} octets written per event", (proc("io", "write_bytes:") - written) / events);

@@ -1,47 +1,37 @@
-//! Finds the entities of a page while its bytes arrive. Pure: chunks in, ranges of bytes out.
+//! Finds the rows of a body while its bytes arrive. Pure: chunks in, ranges of bytes out.
 //!
-//! It checks the frame of the page (the outer object, the `value` array, brackets that match) and nothing inside an
-//! entity: those who read an entity parse it. Memory: one chunk, and one entity where it lies across chunks.
+//! It checks the frame of the body (the outer object, the one array of rows, brackets that match) and nothing inside a
+//! row: those who read a row parse it. Memory: one chunk, and one row where it lies across chunks.
 
+use super::layout::{Annotations, Layout, Member};
 use super::scanner::{Scan, is_blank};
 use bytes::Bytes;
 use std::hash::Hasher;
 
-/// Largest key or annotation (a next link) of a page. Unit: bytes. Links with tokens are some kilobytes.
+/// Largest key or annotation (a next link, a schema). Unit: bytes. Links with tokens are some kilobytes.
 const SMALL_CAP: usize = 64 * 1024;
 
-/// Why a body is not a page.
+/// Why a body is not what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It ends before the page does.
+    /// It ends before its frame does.
     Cut,
-    /// It is no JSON object with one array named `value`.
+    /// It is no JSON object with one array of rows.
     NotAPage,
-    /// An entity exceeds the cap.
+    /// A row exceeds the cap.
     TooLarge,
 }
 
 /// What the splitter needs or has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// [`Splitter::entity`] is the next entity.
-    Entity,
+    /// [`Splitter::row`] is the next row.
+    Row,
     /// The chunk is used up: feed another, or end.
     Hungry,
 }
 
-/// What is known once the body has ended.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Annotations {
-    /// `@odata.nextLink`.
-    pub next_link: Option<String>,
-    /// `@odata.count`.
-    pub count: Option<u64>,
-    /// `@odata.context`.
-    pub context: Option<String>,
-}
-
-/// Where in the page we are.
+/// Where in the body we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Before the outer `{`.
@@ -56,9 +46,9 @@ enum Place {
     Value(Member),
     /// After a value of the object: `,` or `}`.
     AfterMember,
-    /// After `[` of `value`: an element or `]`.
+    /// After `[` of the rows: an element or `]`.
     FirstElement,
-    /// After `,` in `value`: an element.
+    /// After `,` in the rows: an element.
     NextElement,
     /// After an element: `,` or `]`.
     AfterElement,
@@ -68,21 +58,6 @@ enum Place {
     End,
 }
 
-/// The members that mean something to a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Member {
-    /// The array of entities.
-    Value,
-    /// `@odata.nextLink`.
-    NextLink,
-    /// `@odata.count`.
-    Count,
-    /// `@odata.context`.
-    Context,
-    /// Everything else is passed over.
-    Other,
-}
-
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -90,7 +65,7 @@ enum Role {
     Key,
     /// A value of the outer object.
     Member(Member),
-    /// An element of `value`.
+    /// An element of the array of rows.
     Element,
 }
 
@@ -103,6 +78,16 @@ enum Found {
     Carry,
 }
 
+impl Found {
+    /// Those bytes.
+    fn bytes<'a>(self, chunk: &'a [u8], carry: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Chunk(from, to) => &chunk[from..to],
+            Self::Carry => carry,
+        }
+    }
+}
+
 /// The state machine.
 #[derive(Debug)]
 pub(crate) struct Splitter {
@@ -110,7 +95,9 @@ pub(crate) struct Splitter {
     chunk: Bytes,
     /// How far.
     at: usize,
-    /// Where in the grammar of a page.
+    /// Which members mean something.
+    layout: Layout,
+    /// Where in the grammar of the frame.
     place: Place,
     /// Where within a token.
     scan: Scan,
@@ -118,30 +105,31 @@ pub(crate) struct Splitter {
     carry: Vec<u8>,
     /// Where the finished token lies.
     found: Found,
-    /// Largest entity. Unit: bytes.
+    /// Largest row. Unit: bytes.
     cap: usize,
-    /// Whether `value` has been there.
-    seen_value: bool,
-    /// Elements so far.
+    /// Whether the array of rows has been there.
+    seen_rows: bool,
+    /// Rows so far.
     rows: u64,
-    /// A running hash over the elements.
+    /// A running hash over the rows.
     digest: std::hash::DefaultHasher,
     /// What was read beside them.
     annotations: Annotations,
 }
 
 impl Splitter {
-    /// A splitter that refuses entities over `cap` bytes.
-    pub fn new(cap: usize) -> Self {
+    /// A splitter that refuses rows over `cap` bytes.
+    pub fn new(layout: Layout, cap: usize) -> Self {
         Self {
             chunk: Bytes::new(),
             at: 0,
+            layout,
             place: Place::Start,
             scan: Scan::default(),
             carry: Vec::new(),
             found: Found::Chunk(0, 0),
             cap,
-            seen_value: false,
+            seen_rows: false,
             rows: 0,
             digest: std::hash::DefaultHasher::new(),
             annotations: Annotations::default(),
@@ -155,12 +143,12 @@ impl Splitter {
         self.at = 0;
     }
 
-    /// Reads on to the next entity or to the end of the chunk.
+    /// Reads on to the next row or to the end of the chunk.
     pub fn step(&mut self) -> Result<Step, Fault> {
         while let Some(&byte) = self.chunk.get(self.at) {
             if let Place::Token(role) = self.place {
                 if self.token(role)? && role == Role::Element {
-                    return Ok(Step::Entity);
+                    return Ok(Step::Row);
                 }
             } else if is_blank(byte) {
                 self.at += 1;
@@ -171,35 +159,37 @@ impl Splitter {
         Ok(Step::Hungry)
     }
 
-    /// The entity that [`Step::Entity`] announced; good until the next call of `step` or `feed`.
-    pub fn entity(&self) -> &[u8] {
-        match self.found {
-            Found::Chunk(from, to) => &self.chunk[from..to],
-            Found::Carry => &self.carry,
-        }
+    /// The row that [`Step::Row`] announced; good until the next call of `step` or `feed`.
+    pub fn row(&self) -> &[u8] {
+        self.found.bytes(&self.chunk, &self.carry)
     }
 
-    /// The body has ended: rows, digest of the rows and annotations, if it was a whole page.
-    pub fn end(&mut self) -> Result<(u64, u64, Annotations), Fault> {
-        match (self.place, self.seen_value) {
-            (Place::End, true) => Ok((self.rows, self.digest.finish(), std::mem::take(&mut self.annotations))),
+    /// What has been read beside the rows so far.
+    pub fn annotations(&self) -> &Annotations {
+        &self.annotations
+    }
+
+    /// The body has ended: how many rows there were and the digest of them, if it was whole.
+    pub fn end(&self) -> Result<(u64, u64), Fault> {
+        match (self.place, self.seen_rows) {
+            (Place::End, true) => Ok((self.rows, self.digest.finish())),
             (Place::End, false) => Err(Fault::NotAPage),
             _ => Err(Fault::Cut),
         }
     }
 
-    /// One byte between tokens. Only here the grammar of the page is known.
+    /// One byte between tokens. Only here the grammar of the frame is known.
     fn structure(&mut self, byte: u8) -> Result<Place, Fault> {
         let next = match (self.place, byte) {
             (Place::Start, b'{') => Place::FirstKey,
             (Place::FirstKey | Place::AfterMember, b'}') => Place::End,
             (Place::FirstKey | Place::NextKey, b'"') => return self.begin(Role::Key, byte),
             (Place::Colon(member), b':') => Place::Value(member),
-            (Place::Value(Member::Value), b'[') if !self.seen_value => {
-                self.seen_value = true;
+            (Place::Value(Member::Rows), b'[') if !self.seen_rows => {
+                self.seen_rows = true;
                 Place::FirstElement
             }
-            (Place::Value(Member::Value), _) => return Err(Fault::NotAPage),
+            (Place::Value(Member::Rows), _) => return Err(Fault::NotAPage),
             (Place::Value(member), _) => return self.begin(Role::Member(member), byte),
             (Place::AfterMember, b',') => Place::NextKey,
             (Place::FirstElement | Place::AfterElement, b']') => Place::AfterMember,
@@ -230,7 +220,16 @@ impl Splitter {
                 Role::Key | Role::Member(_) => (SMALL_CAP, Fault::NotAPage),
             };
             if self.carry.len() + (to - from) > cap {
-                return Err(fault);
+                if role != Role::Member(Member::Stats) {
+                    return Err(fault);
+                }
+                // Nobody depends on the statistics: too many of them are passed over.
+                self.carry.clear();
+                self.place = match end {
+                    Some(_) => Place::AfterMember,
+                    None => Place::Token(Role::Member(Member::Other)),
+                };
+                return Ok(false);
             }
             if end.is_some() && self.carry.is_empty() {
                 self.found = Found::Chunk(from, to);
@@ -248,60 +247,24 @@ impl Splitter {
     /// A token is complete: what it says is noted.
     fn complete(&mut self, role: Role) -> Result<Place, Fault> {
         match role {
-            Role::Key => Ok(Place::Colon(member(self.entity())?)),
+            Role::Key => Ok(Place::Colon(self.layout.member(self.row()).ok_or(Fault::NotAPage)?)),
             Role::Element => {
                 self.rows += 1;
-                let entity = match self.found {
-                    Found::Chunk(from, to) => &self.chunk[from..to],
-                    Found::Carry => &self.carry,
-                };
-                self.digest.write(entity);
+                let row = self.found.bytes(&self.chunk, &self.carry);
+                self.digest.write(row);
                 // A border, so that the digest tells [1,11] from [11,1].
                 self.digest.write_u8(b',');
                 Ok(Place::AfterElement)
             }
+            // It was passed over: nothing of it has been found.
+            Role::Member(Member::Other) => Ok(Place::AfterMember),
             Role::Member(member) => {
-                self.annotate(member)?;
+                let text = self.found.bytes(&self.chunk, &self.carry);
+                self.annotations.take(member, text).ok_or(Fault::NotAPage)?;
                 Ok(Place::AfterMember)
             }
         }
     }
-
-    /// Keeps an annotation. A next link that cannot be read is a fault: to pass it over would lose rows.
-    fn annotate(&mut self, member: Member) -> Result<(), Fault> {
-        let text = match member {
-            Member::Value | Member::Other => return Ok(()),
-            Member::NextLink | Member::Count | Member::Context => self.entity(),
-        };
-        match member {
-            Member::NextLink => {
-                let link: Option<String> = serde_json::from_slice(text).map_err(|_| Fault::NotAPage)?;
-                self.annotations.next_link = link.filter(|link| !link.is_empty());
-            }
-            Member::Count => self.annotations.count = serde_json::from_slice(text).ok(),
-            _ => self.annotations.context = serde_json::from_slice(text).ok(),
-        }
-        Ok(())
-    }
-}
-
-/// The member that a key, with its quotes, names.
-fn member(key: &[u8]) -> Result<Member, Fault> {
-    let unescaped: String;
-    let inside = &key[1..key.len() - 1];
-    let name = if inside.contains(&b'\\') {
-        unescaped = serde_json::from_slice(key).map_err(|_| Fault::NotAPage)?;
-        unescaped.as_bytes()
-    } else {
-        inside
-    };
-    Ok(match name {
-        b"value" => Member::Value,
-        name if name.eq_ignore_ascii_case(b"@odata.nextLink") => Member::NextLink,
-        name if name.eq_ignore_ascii_case(b"@odata.count") => Member::Count,
-        name if name.eq_ignore_ascii_case(b"@odata.context") => Member::Context,
-        _ => Member::Other,
-    })
 }
 
 #[cfg(test)]

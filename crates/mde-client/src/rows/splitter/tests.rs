@@ -1,6 +1,7 @@
 //! Laws of the splitter over generated pages, and every ending that is no success.
 
 use super::*;
+use crate::rows::layout::Column;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,13 +18,13 @@ struct Read {
 
 /// Reads a body in chunks of these sizes, over and over.
 fn split(body: &[u8], sizes: &[usize], cap: usize) -> Result<Read, Fault> {
-    let mut splitter = Splitter::new(cap);
+    let mut splitter = Splitter::new(Layout::Collection, cap);
     let mut entities = Vec::new();
     let mut sizes = sizes.iter().copied().cycle();
     let mut rest = Bytes::copy_from_slice(body);
     loop {
         match splitter.step()? {
-            Step::Entity => entities.push(splitter.entity().to_vec()),
+            Step::Row => entities.push(splitter.row().to_vec()),
             Step::Hungry if rest.is_empty() => break,
             Step::Hungry => {
                 let size = sizes.next().unwrap_or(1).clamp(1, rest.len());
@@ -31,8 +32,8 @@ fn split(body: &[u8], sizes: &[usize], cap: usize) -> Result<Read, Fault> {
             }
         }
     }
-    let (rows, digest, annotations) = splitter.end()?;
-    Ok(Read { entities, rows, digest, annotations })
+    let (rows, digest) = splitter.end()?;
+    Ok(Read { entities, rows, digest, annotations: splitter.annotations().clone() })
 }
 
 /// Reads a body in one piece.
@@ -86,7 +87,7 @@ fn member() -> impl Strategy<Value = String> {
     let link = prop_oneof![Just(Value::Null), any::<String>().prop_map(Value::from)];
     prop_oneof![
         (any::<String>(), spelt()).prop_filter_map("`value` stands once", |(key, value)| {
-            let known = key == "value" || key.to_ascii_lowercase().starts_with("@odata.");
+            let known = key.eq_ignore_ascii_case("value") || key.to_ascii_lowercase().starts_with("@odata.");
             (!known).then(|| format!("{} : {value}", Value::from(key)))
         }),
         link.prop_map(|link| format!("\"@odata.nextLink\":{link}")),
@@ -152,8 +153,12 @@ fn annotations_are_found_before_and_after_the_entities() {
     let before = r#"{"@odata.nextLink":"https://a/?$skip=1","@odata.count":2,"@odata.context":"c","value":[{}]}"#;
     let after = r#"{"value":[{}],"@odata.context":"c","@odata.count":2,"@odata.nextLink":"https:\/\/a/?$skip=1"}"#;
     let read = whole(before).expect("a page");
-    let expected =
-        Annotations { next_link: Some("https://a/?$skip=1".into()), count: Some(2), context: Some("c".into()) };
+    let expected = Annotations {
+        next_link: Some("https://a/?$skip=1".into()),
+        count: Some(2),
+        context: Some("c".into()),
+        ..Annotations::default()
+    };
     assert_eq!(read.annotations, expected);
     assert_eq!(whole(after), Ok(read));
 }
@@ -165,13 +170,69 @@ fn only_the_outer_value_counts() {
     assert_eq!(texts(&read), [r#"{"value":[4]}"#, "5", "null", r#""six""#, "[7]", "true", "-8.5e3"]);
 }
 
+/// What a body of another layout holds: its rows and what stands beside them.
+fn laid_out(layout: Layout, body: &str, size: usize) -> Result<(Vec<String>, Annotations), Fault> {
+    let mut splitter = Splitter::new(layout, 1 << 20);
+    let mut rows = Vec::new();
+    for chunk in body.as_bytes().chunks(size) {
+        splitter.feed(Bytes::copy_from_slice(chunk));
+        while splitter.step()? == Step::Row {
+            rows.push(String::from_utf8(splitter.row().to_vec()).expect("test text"));
+        }
+    }
+    splitter.end()?;
+    Ok((rows, splitter.annotations().clone()))
+}
+
+#[test]
+fn a_hunting_answer_is_read_in_the_spelling_of_either_endpoint() {
+    let defender = r#"{"Stats":{"cpu":99},"Schema":[{"Name":"A","Type":"SByte"},{"Name":"a","Type":"New"}],"Results":[{"A":1},{"value":[2]}]}"#;
+    let graph = r#"{"@odata.context":"c","value":[1],"results":[{"A":1},{"value":[2]}],"schema":[{"type":"SByte","name":"A","x":[]},{"name":"a","type":"New"}]}"#;
+    let column = |name: &str, kind: &str| Column { name: name.into(), kind: kind.into() };
+    for (body, stats) in [(defender, Some(r#"{"cpu":99}"#)), (graph, None)] {
+        for size in [1, 7, 1_000] {
+            let (rows, beside) = laid_out(Layout::Hunting, body, size).expect("an answer");
+            assert_eq!(rows, [r#"{"A":1}"#, r#"{"value":[2]}"#]);
+            assert_eq!(beside.columns, Some(vec![column("A", "SByte"), column("a", "New")]));
+            assert_eq!(beside.stats.as_deref(), stats);
+        }
+    }
+}
+
+#[test]
+fn a_schema_is_known_as_soon_as_it_has_been_read() {
+    let mut splitter = Splitter::new(Layout::Hunting, 1_024);
+    splitter.feed(Bytes::from_static(br#"{"Schema":[{"Name":"A","Type":"Int64"}],"Results":[{"A":1}"#));
+    assert_eq!(splitter.step(), Ok(Step::Row));
+    assert_eq!(splitter.annotations().columns.as_ref().map(Vec::len), Some(1));
+}
+
+#[test]
+fn statistics_of_any_size_and_a_schema_of_another_form_spoil_no_rows() {
+    let body = format!(r#"{{"Stats":"{}","Schema":7,"Results":[1]}}"#, "x".repeat(SMALL_CAP));
+    for size in [1_000, usize::MAX] {
+        let (rows, beside) = laid_out(Layout::Hunting, &body, size).expect("an answer");
+        assert_eq!((rows.len(), beside), (1, Annotations::default()));
+    }
+}
+
+#[test]
+fn a_list_of_files_is_read_with_its_time() {
+    let body =
+        r#"{"@odata.context":"c","exportFiles":["https://a/1","https://a/2"],"generatedTime":"2021-01-11T11:01:00Z"}"#;
+    let (rows, beside) = laid_out(Layout::ExportFiles, body, 5).expect("a list");
+    assert_eq!(rows, [r#""https://a/1""#, r#""https://a/2""#]);
+    assert_eq!(beside.generated.as_deref(), Some("2021-01-11T11:01:00Z"));
+    assert_eq!(laid_out(Layout::ExportFiles, r#"{"value":[]}"#, 5), Err(Fault::NotAPage));
+}
+
 #[test]
 fn an_entity_in_one_chunk_is_not_copied() {
     let body = Bytes::from_static(br#"{"value":[{"a":1}]}"#);
-    let mut splitter = Splitter::new(1_024);
+    let mut splitter = Splitter::new(Layout::Collection, 1_024);
     splitter.feed(body.clone());
-    assert_eq!(splitter.step(), Ok(Step::Entity));
-    assert_eq!(splitter.entity().as_ptr(), body[10..].as_ptr());
+    assert_eq!(splitter.step(), Ok(Step::Row));
+    assert_eq!(splitter.row().as_ptr(), body[10..].as_ptr());
 }
 
 #[test]

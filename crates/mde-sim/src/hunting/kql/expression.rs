@@ -1,0 +1,216 @@
+//! Expressions over one row.
+
+use super::super::json;
+use crate::hunting::tables::{Column, Row};
+use crate::ledger::mark;
+use crate::odata::Value;
+use crate::ticks::Ticks;
+use std::cmp::Ordering;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// An expression. Truth is the number 1 or 0, as in the answers.
+#[derive(Clone, Debug)]
+pub(super) enum Expression {
+    /// Always the same.
+    Constant(Value<'static>),
+    /// The column at this place.
+    Column(usize),
+    /// Both.
+    And(Box<Expression>, Box<Expression>),
+    /// Either.
+    Or(Box<Expression>, Box<Expression>),
+    /// Not.
+    Not(Box<Expression>),
+    /// One against another.
+    Compare(Comparison, Box<Expression>, Box<Expression>),
+    /// One among others, whatever their case or with it.
+    In(Box<Expression>, Vec<Expression>, bool),
+    /// Sum, or difference.
+    Add(Box<Expression>, Box<Expression>, bool),
+    /// The whole row as the text of a JSON object.
+    PackAll(Arc<[Column]>),
+    /// As text.
+    ToText(Box<Expression>),
+    /// A number below the limit that follows from the value.
+    Hash(Box<Expression>, u64),
+    /// Whether it is null or an empty text.
+    IsEmpty(Box<Expression>),
+    /// Rounded down to a multiple.
+    Bin(Box<Expression>, Box<Expression>),
+}
+
+/// How two values are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// Equal.
+    Equal,
+    /// Not equal.
+    Unequal,
+    /// Equal texts, whatever their case.
+    EqualText,
+    /// Less.
+    Less,
+    /// Less or equal.
+    AtMost,
+    /// More.
+    More,
+    /// More or equal.
+    AtLeast,
+    /// A text in a text, whatever their case.
+    Contains,
+    /// A text at the beginning of a text, whatever their case.
+    StartsWith,
+    /// A text at the end of a text, whatever their case.
+    EndsWith,
+    /// A whole word in a text, whatever their case.
+    Has,
+}
+
+impl Expression {
+    /// Its value for a row.
+    pub(super) fn of(&self, row: &Row) -> Value<'static> {
+        match self {
+            Self::Constant(value) => value.clone(),
+            Self::Column(place) => row[*place].clone(),
+            Self::And(left, right) => truth(left.holds(row) && right.holds(row)),
+            Self::Or(left, right) => truth(left.holds(row) || right.holds(row)),
+            Self::Not(inner) => truth(!inner.holds(row)),
+            Self::Compare(how, left, right) => truth(how.holds(&left.of(row), &right.of(row))),
+            Self::In(value, others, with_case) => {
+                let how = if *with_case { Comparison::Equal } else { Comparison::EqualText };
+                let value = value.of(row);
+                truth(others.iter().any(|other| how.holds(&value, &other.of(row))))
+            }
+            Self::Add(left, right, plus) => sum(&left.of(row), &right.of(row), *plus),
+            Self::PackAll(columns) => {
+                let mut object = Vec::new();
+                json::row(columns, row, false, &mut object);
+                Value::Text(String::from_utf8(object).expect("JSON is UTF-8").into())
+            }
+            Self::ToText(inner) => Value::Text(text(&inner.of(row)).into()),
+            Self::Hash(inner, limit) => Value::Integer((mark(text(&inner.of(row)).as_bytes()) % limit) as i64),
+            Self::IsEmpty(inner) => truth(text(&inner.of(row)).is_empty()),
+            Self::Bin(value, step) => bin(&value.of(row), &step.of(row)),
+        }
+    }
+
+    /// Whether it is true for a row.
+    pub(super) fn holds(&self, row: &Row) -> bool {
+        matches!(self.of(row), Value::Integer(number) if number != 0) || matches!(self.of(row), Value::Bool(true))
+    }
+
+    /// The times outside which a column at this place makes it false. It may be wider than need be, never narrower.
+    pub(super) fn range(&self, time: usize) -> RangeInclusive<Ticks> {
+        let ever = Ticks(i64::MIN)..=Ticks(i64::MAX);
+        match self {
+            Self::And(left, right) => {
+                let (left, right) = (left.range(time), right.range(time));
+                *left.start().max(right.start())..=*left.end().min(right.end())
+            }
+            Self::Compare(how, left, right) => match (&**left, &**right, how) {
+                (Self::Column(place), Self::Constant(Value::Time(bound)), how) if *place == time => match how {
+                    Comparison::Equal => *bound..=*bound,
+                    Comparison::Less | Comparison::AtMost => *ever.start()..=*bound,
+                    Comparison::More | Comparison::AtLeast => *bound..=*ever.end(),
+                    _ => ever,
+                },
+                _ => ever,
+            },
+            _ => ever,
+        }
+    }
+
+    /// Its value when it needs no row.
+    pub(super) fn constant(self) -> Self {
+        let fixed = |inner: &Self| matches!(inner, Self::Constant(_));
+        match &self {
+            Self::Add(left, right, _) if fixed(left) && fixed(right) => Self::Constant(self.of(&Vec::new())),
+            _ => self,
+        }
+    }
+}
+
+impl Comparison {
+    /// Whether it holds. Null equals nothing but an empty text, for texts are never null in this language.
+    fn holds(self, left: &Value<'_>, right: &Value<'_>) -> bool {
+        let order = order(left, right);
+        let folded = || (text(left).to_lowercase(), text(right).to_lowercase());
+        match self {
+            Self::Equal => order == Some(Ordering::Equal),
+            Self::Unequal => order != Some(Ordering::Equal),
+            Self::Less => order == Some(Ordering::Less),
+            Self::AtMost => order.is_some_and(Ordering::is_le),
+            Self::More => order == Some(Ordering::Greater),
+            Self::AtLeast => order.is_some_and(Ordering::is_ge),
+            Self::EqualText => {
+                let (left, right) = folded();
+                left == right
+            }
+            Self::Contains => {
+                let (left, right) = folded();
+                left.contains(&right)
+            }
+            Self::StartsWith => {
+                let (left, right) = folded();
+                left.starts_with(&right)
+            }
+            Self::EndsWith => {
+                let (left, right) = folded();
+                left.ends_with(&right)
+            }
+            Self::Has => {
+                let (left, right) = folded();
+                left.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == right)
+            }
+        }
+    }
+}
+
+/// Order of two values; true and false are numbers, and null is an empty text beside a text.
+pub(super) fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
+    match (left, right) {
+        (Value::Null, Value::Text(text)) => Some("".cmp(text)),
+        (Value::Text(text), Value::Null) => Some(text.as_ref().cmp("")),
+        (Value::Bool(left), right) => order(&Value::Integer((*left).into()), right),
+        (left, Value::Bool(right)) => order(left, &Value::Integer((*right).into())),
+        _ => left.order(right),
+    }
+}
+
+/// A truth as the answers spell it.
+fn truth(holds: bool) -> Value<'static> {
+    Value::Integer(holds.into())
+}
+
+/// A value as text; of null there is none.
+pub(super) fn text(value: &Value<'_>) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(value) => value.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Text(text) => text.to_string(),
+        Value::Time(at) => at.to_string(),
+    }
+}
+
+/// A sum or a difference; lengths of time are numbers of 100 ns.
+fn sum(left: &Value<'_>, right: &Value<'_>, plus: bool) -> Value<'static> {
+    let signed = |steps: i64| if plus { steps } else { -steps };
+    match (left, right) {
+        (Value::Time(at), Value::Integer(steps)) => Value::Time(at.plus(signed(*steps))),
+        (Value::Integer(left), Value::Integer(right)) => Value::Integer(left.saturating_add(signed(*right))),
+        (Value::Time(left), Value::Time(right)) if !plus => Value::Integer(left.0.saturating_sub(right.0)),
+        _ => Value::Null,
+    }
+}
+
+/// A value rounded down to a multiple of a step.
+fn bin(value: &Value<'_>, step: &Value<'_>) -> Value<'static> {
+    match (value, step) {
+        (Value::Time(at), Value::Integer(step @ 1..)) => Value::Time(Ticks(at.0.div_euclid(*step) * step)),
+        (Value::Integer(number), Value::Integer(step @ 1..)) => Value::Integer(number.div_euclid(*step) * step),
+        _ => Value::Null,
+    }
+}

@@ -1,0 +1,446 @@
+//! Hunting tables: columns, and rows made one by one. A row takes its shape from a line of `fixtures/advanced_hunting.ndjson`.
+//!
+//! Tables of events are endless: row `n` stands at a time that follows from `n`, so that a slice costs what is in it.
+
+use crate::config::HuntingConfig;
+use crate::estate::{Exposure, View, cve, kb, product_name, version_text, vulnerability_sort};
+use crate::odata::Value;
+use crate::ticks::Ticks;
+use crate::world::dice::mix;
+use crate::world::names;
+use std::ops::RangeInclusive;
+use std::sync::LazyLock;
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Column {
+    /// Its name; two may differ by case alone.
+    pub(crate) name: std::borrow::Cow<'static, str>,
+    /// What it holds.
+    pub(crate) of: Type,
+}
+
+/// What a column holds, in the words of the answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    /// An instant.
+    DateTime,
+    /// A text.
+    String,
+    /// A whole number.
+    Int64,
+    /// True or false, as 1 or 0.
+    SByte,
+    /// A number.
+    Double,
+    /// Any JSON. The Defender API gives it as a text, Microsoft Graph as it is.
+    Dynamic,
+}
+
+/// A row: a value for each column.
+pub(crate) type Row = Vec<Value<'static>>;
+
+/// A table.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Its name; names count with case.
+    pub(crate) name: &'static str,
+    /// Its columns.
+    pub(crate) columns: &'static [Column],
+    /// Where its rows come from.
+    source: Source,
+    /// Line of the fixture.
+    line: usize,
+}
+
+/// Where rows come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// Events by the clock; the number tells tables apart.
+    Events(u64),
+    /// One row for each machine.
+    Machines,
+    /// One row for each machine and what is wrong with it.
+    Exposures,
+    /// One row for each machine and product.
+    Inventory,
+}
+
+/// Every table.
+pub(crate) static TABLES: [Table; 5] = [
+    Table { name: "DeviceLogonEvents", columns: LOGON_EVENTS, source: Source::Events(1), line: 0 },
+    Table { name: "DeviceProcessEvents", columns: PROCESS_EVENTS, source: Source::Events(2), line: 1 },
+    Table { name: "DeviceInfo", columns: INFO, source: Source::Machines, line: 2 },
+    Table { name: "DeviceTvmSoftwareVulnerabilities", columns: VULNERABILITIES, source: Source::Exposures, line: 3 },
+    Table { name: "DeviceTvmSoftwareInventory", columns: INVENTORY, source: Source::Inventory, line: 4 },
+];
+
+/// How far back rows can be asked for. Source: vendor page "Advanced hunting API". Unit: days.
+const DAYS: i64 = 30;
+
+/// A column of a table.
+const fn column(name: &'static str, of: Type) -> Column {
+    Column { name: std::borrow::Cow::Borrowed(name), of }
+}
+
+/// Columns of `DeviceLogonEvents`.
+static LOGON_EVENTS: &[Column] = &[
+    column("Timestamp", Type::DateTime),
+    column("DeviceId", Type::String),
+    column("DeviceName", Type::String),
+    column("ActionType", Type::String),
+    column("LogonType", Type::String),
+    column("AccountDomain", Type::String),
+    column("AccountName", Type::String),
+    column("AccountSid", Type::String),
+    column("Protocol", Type::String),
+    column("FailureReason", Type::String),
+    column("IsLocalAdmin", Type::SByte),
+    column("LogonId", Type::Int64),
+    column("RemoteDeviceName", Type::String),
+    column("RemoteIP", Type::String),
+    column("RemoteIPType", Type::String),
+    column("RemotePort", Type::String),
+    column("InitiatingProcessId", Type::Int64),
+    column("InitiatingProcessCreationTime", Type::DateTime),
+    column("InitiatingProcessFileName", Type::String),
+    column("InitiatingProcessFolderPath", Type::String),
+    column("InitiatingProcessCommandLine", Type::String),
+    column("InitiatingProcessSHA1", Type::String),
+    column("ReportId", Type::Int64),
+    column("AppGuardContainerId", Type::String),
+    column("AdditionalFields", Type::String),
+    column("MachineGroup", Type::String),
+];
+
+/// Columns of `DeviceProcessEvents`. Two of them differ by case alone.
+static PROCESS_EVENTS: &[Column] = &[
+    column("Timestamp", Type::DateTime),
+    column("DeviceId", Type::String),
+    column("DeviceName", Type::String),
+    column("ActionType", Type::String),
+    column("FileName", Type::String),
+    column("FolderPath", Type::String),
+    column("SHA1", Type::String),
+    column("SHA256", Type::String),
+    column("MD5", Type::String),
+    column("FileSize", Type::Int64),
+    column("ProcessId", Type::Int64),
+    column("ProcessCommandLine", Type::String),
+    column("ProcessIntegrityLevel", Type::String),
+    column("ProcessTokenElevation", Type::String),
+    column("ProcessCreationTime", Type::DateTime),
+    column("AccountDomain", Type::String),
+    column("AccountName", Type::String),
+    column("AccountSid", Type::String),
+    column("AccountUpn", Type::String),
+    column("LogonId", Type::Int64),
+    column("LogonID", Type::String),
+    column("InitiatingProcessId", Type::Int64),
+    column("InitiatingProcessFileName", Type::String),
+    column("InitiatingProcessCommandLine", Type::String),
+    column("InitiatingProcessParentFileName", Type::String),
+    column("InitiatingProcessVersionInfoCompanyName", Type::String),
+    column("IsProcessRemoteSession", Type::SByte),
+    column("ReportId", Type::Int64),
+    column("AppGuardContainerId", Type::String),
+    column("AdditionalFields", Type::String),
+    column("MachineGroup", Type::String),
+];
+
+/// Columns of `DeviceInfo`.
+static INFO: &[Column] = &[
+    column("Timestamp", Type::DateTime),
+    column("DeviceId", Type::String),
+    column("DeviceName", Type::String),
+    column("ClientVersion", Type::String),
+    column("PublicIP", Type::String),
+    column("OSArchitecture", Type::String),
+    column("OSPlatform", Type::String),
+    column("OSBuild", Type::String),
+    column("OSVersion", Type::String),
+    column("IsAzureADJoined", Type::SByte),
+    column("JoinType", Type::String),
+    column("AadDeviceId", Type::String),
+    column("LoggedOnUsers", Type::String),
+    column("OnboardingStatus", Type::String),
+    column("DeviceCategory", Type::String),
+    column("DeviceType", Type::String),
+    column("AdditionalFields", Type::String),
+    column("MachineGroup", Type::String),
+    column("ReportId", Type::Int64),
+];
+
+/// Columns of `DeviceTvmSoftwareVulnerabilities`; none is a time.
+static VULNERABILITIES: &[Column] = &[
+    column("DeviceId", Type::String),
+    column("DeviceName", Type::String),
+    column("OSPlatform", Type::String),
+    column("OSVersion", Type::String),
+    column("OSArchitecture", Type::String),
+    column("SoftwareVendor", Type::String),
+    column("SoftwareName", Type::String),
+    column("SoftwareVersion", Type::String),
+    column("CveId", Type::String),
+    column("VulnerabilitySeverityLevel", Type::String),
+    column("RecommendedSecurityUpdate", Type::String),
+    column("RecommendedSecurityUpdateId", Type::String),
+    column("CveTags", Type::Dynamic),
+    column("CveMitigationStatus", Type::String),
+    column("AadDeviceId", Type::String),
+];
+
+/// Columns of `DeviceTvmSoftwareInventory`; none is a time.
+static INVENTORY: &[Column] = &[
+    column("DeviceId", Type::String),
+    column("DeviceName", Type::String),
+    column("OSPlatform", Type::String),
+    column("OSVersion", Type::String),
+    column("OSArchitecture", Type::String),
+    column("SoftwareVendor", Type::String),
+    column("SoftwareName", Type::String),
+    column("SoftwareVersion", Type::String),
+    column("EndOfSupportStatus", Type::String),
+    column("EndOfSupportDate", Type::DateTime),
+    column("ProductCodeCpe", Type::String),
+];
+
+/// The fixture's rows, as values in the order of their tables' columns.
+static SHAPES: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    let lines = include_str!("../../fixtures/advanced_hunting.ndjson").lines();
+    let shape = |(line, table): (&str, &Table)| {
+        let mut row: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(line).expect("every fixture line is a row");
+        let value = |column: &Column| {
+            let value = row.remove(column.name.as_ref()).expect("a fixture line has every column of its table");
+            Value::of(value, column.of == Type::DateTime)
+        };
+        table.columns.iter().map(value).collect()
+    };
+    lines.zip(&TABLES).map(shape).collect()
+});
+
+impl Table {
+    /// The table of this name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        TABLES.iter().find(|table| table.name == name)
+    }
+
+    /// The place of a column.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The rows whose time lies in the range, or all when there is no time column, as they are seen at the view's moment.
+    pub(crate) fn rows<'a>(
+        &'static self,
+        view: &'a View,
+        config: &HuntingConfig,
+        range: RangeInclusive<Ticks>,
+    ) -> Box<dyn Iterator<Item = Row> + Send + 'a> {
+        let earliest = view.now.plus(-DAYS * 86_400 * Ticks::PER_SECOND);
+        let range = *range.start().max(&earliest)..=*range.end().min(&view.now);
+        let machines = || (0..view.estate.machines.total()).filter(|machine| view.estate.machines.has(*machine));
+        match self.source {
+            Source::Events(number) => {
+                let events = Events::of(view, config, number);
+                let first = events.number_before(*range.start());
+                let last = events.number_before(*range.end()).saturating_add(2);
+                let seen =
+                    move |event: &u64| events.is_visible(*event, view.now) && range.contains(&events.time(*event));
+                Box::new((first..last).filter(seen).filter_map(move |event| self.event(view, &events, event)))
+            }
+            Source::Machines => {
+                let seen = move |machine: &u32| range.contains(&view.last_seen(*machine));
+                Box::new(machines().filter(seen).map(move |machine| self.machine(view, machine)))
+            }
+            Source::Exposures => {
+                Box::new(view.exposures(machines()).map(move |(machine, found)| {
+                    self.software(view, machine, found.product, found.version, Some(found))
+                }))
+            }
+            Source::Inventory => Box::new(machines().flat_map(move |machine| {
+                let software = view.estate.catalog.software_on(view.estate.profile_of(machine));
+                software.map(move |(product, version)| self.software(view, machine, product, version, None))
+            })),
+        }
+    }
+
+    /// A row of the fixture's shape, with some values of its own.
+    fn row(&self, own: impl Fn(&str) -> Option<Value<'static>>) -> Row {
+        let shape = &SHAPES[self.line];
+        self.columns
+            .iter()
+            .zip(shape)
+            .map(|(column, shape)| own(&column.name).unwrap_or_else(|| shape.clone()))
+            .collect()
+    }
+
+    /// An event.
+    fn event(&self, view: &View, events: &Events, number: u64) -> Option<Row> {
+        let event = events.original(number);
+        let draw = |stream: u64| mix(events.seed ^ stream, event);
+        let total = u64::from(view.estate.machines.total());
+        let machine = (draw(1) % total.max(1)) as u32;
+        if total == 0 {
+            return None;
+        }
+        let user = (draw(2) % u64::from(names::USERS)) as u32;
+        let at = events.time(event);
+        let failed = draw(3).is_multiple_of(7);
+        Some(self.row(|name| {
+            Some(match name {
+                "Timestamp" => Value::Time(at),
+                "DeviceId" => text(names::machine_id(view.estate.seed, machine)),
+                "DeviceName" => view.machine_name(machine).map_or(Value::Null, text),
+                "ReportId" => whole(event),
+                "AccountName" => text(names::user_name(user)),
+                "AccountDomain" => text(names::domain(user).to_ascii_lowercase()),
+                "AccountSid" => text(names::user_sid(user)),
+                "AccountUpn" => text(names::user_principal_name(user)),
+                "ActionType" if self.line == 0 && failed => text("LogonFailed".to_owned()),
+                "FailureReason" if failed => text("InvalidUserNameOrPassword".to_owned()),
+                "RemoteIP" if failed => text(format!("198.51.100.{}", draw(4) % 250)),
+                "LogonId" => whole(draw(5) >> 20),
+                "LogonID" => text(format!("{:#x}", draw(5) >> 20)),
+                "ProcessId" => whole(draw(6) % 65_536),
+                "InitiatingProcessId" => whole(draw(7) % 65_536),
+                "FileSize" => whole(draw(8) % 5_000_000),
+                "SHA1" => text(format!("{:016x}{:016x}{:08x}", draw(9), draw(10), draw(11) as u32)),
+                "ProcessCreationTime" | "InitiatingProcessCreationTime" => {
+                    Value::Time(at.plus(-((draw(12) % 50_000_000) as i64)))
+                }
+                "FileName" => {
+                    text(["powershell.exe", "cmd.exe", "svchost.exe", "python3"][draw(13) as usize % 4].to_owned())
+                }
+                _ => return None,
+            })
+        }))
+    }
+
+    /// What a machine reported last.
+    fn machine(&self, view: &View, number: u32) -> Row {
+        let machine = view.machine(number);
+        let optional = |value: &Option<String>| value.clone().map_or(Value::Null, text);
+        self.row(|name| {
+            Some(match name {
+                "Timestamp" => Value::Time(machine.last_seen),
+                "DeviceId" => text(machine.id.clone()),
+                "DeviceName" => optional(&machine.computer_dns_name),
+                "ClientVersion" => optional(&machine.agent_version),
+                "PublicIP" => optional(&machine.last_external_ip_address),
+                "OSArchitecture" => optional(&machine.os_architecture),
+                "OSPlatform" => text(machine.os_platform.clone()),
+                "OSBuild" => machine.os_build.map_or(Value::Null, |build| text(build.to_string())),
+                "OSVersion" => optional(&machine.version),
+                "IsAzureADJoined" => Value::Integer(machine.is_aad_joined.into()),
+                "JoinType" => text(if machine.is_aad_joined { "AAD Joined" } else { "" }.to_owned()),
+                "AadDeviceId" => optional(&machine.aad_device_id),
+                "LoggedOnUsers" => {
+                    let users = view.logon_users(number).into_iter().map(|user| {
+                        serde_json::json!({"UserName": names::user_name(user), "DomainName": names::domain(user),
+                            "Sid": names::user_sid(user)})
+                    });
+                    text(serde_json::Value::Array(users.collect()).to_string())
+                }
+                "OnboardingStatus" => text(machine.onboarding_status.clone()),
+                "MachineGroup" => optional(&machine.rbac_group_name),
+                "ReportId" => whole(u64::from(number)),
+                _ => return None,
+            })
+        })
+    }
+
+    /// A product on a machine, and something wrong with it.
+    fn software(&self, view: &View, machine: u32, product: u32, version: u32, found: Option<Exposure>) -> Row {
+        let reference = view.machine_reference(machine);
+        let (vendor, software) = product_name(product);
+        let found = found.map(|found| found.vulnerability);
+        let kb = found.and_then(|found| kb(product, view.estate.catalog.fixed_in(found, product)));
+        self.row(|name| {
+            Some(match name {
+                "DeviceId" => text(reference.id.clone()),
+                "DeviceName" => reference.computer_dns_name.clone().map_or(Value::Null, text),
+                "OSPlatform" => text(reference.os_platform.to_owned()),
+                "SoftwareVendor" => Value::Text(vendor.clone()),
+                "SoftwareName" => Value::Text(software.clone()),
+                "SoftwareVersion" => text(version_text(product, version)),
+                "CveId" => found.map_or(Value::Null, |found| text(cve(view.estate.seed, found))),
+                "VulnerabilitySeverityLevel" => {
+                    found.map_or(Value::Null, |found| text(vulnerability_sort(found).severity.clone()))
+                }
+                "RecommendedSecurityUpdate" => kb.map_or(Value::Null, |kb| text(format!("Security Updates KB{kb}"))),
+                "RecommendedSecurityUpdateId" => kb.map_or(Value::Null, |kb| text(kb.to_string())),
+                _ => return None,
+            })
+        })
+    }
+}
+
+/// The rhythm of a table of events.
+#[derive(Clone, Copy)]
+struct Events {
+    /// Everything made up follows from it.
+    seed: u64,
+    /// Time of the first event.
+    first: Ticks,
+    /// Distance of two events; 0: there are none. Unit: 100 ns.
+    every: i64,
+    /// One in so many is seen late.
+    late_one_in: u64,
+    /// How much later. Unit: 100 ns.
+    late_by: i64,
+    /// One in so many equals the one before it.
+    twin_one_in: u64,
+}
+
+impl Events {
+    /// The rhythm of a table.
+    fn of(view: &View, config: &HuntingConfig, number: u64) -> Self {
+        let steps = |duration: std::time::Duration| i64::try_from(duration.as_nanos() / 100).unwrap_or(i64::MAX / 4);
+        let rate = config.rows_per_minute;
+        Self {
+            seed: mix(view.estate.seed, number),
+            first: view.estate.started.plus(-steps(config.span)),
+            every: if rate > 0.0 { ((60 * Ticks::PER_SECOND) as f64 / rate).max(1.0) as i64 } else { 0 },
+            late_one_in: config.late_one_in,
+            late_by: steps(config.late_by),
+            twin_one_in: config.twin_one_in,
+        }
+    }
+
+    /// The event whose content this one has: itself, or the one before it.
+    fn original(&self, event: u64) -> u64 {
+        let twin = self.twin_one_in > 0 && event > 0 && event.is_multiple_of(self.twin_one_in.max(2));
+        event - u64::from(twin)
+    }
+
+    /// The time of an event: within its part of the rhythm, to a step of 100 ns.
+    fn time(&self, event: u64) -> Ticks {
+        let event = self.original(event);
+        let within = mix(self.seed, event) % self.every.max(1) as u64;
+        self.first.plus((event as i64).saturating_mul(self.every).saturating_add(within as i64))
+    }
+
+    /// Whether an event is seen at `now`.
+    fn is_visible(&self, event: u64, now: Ticks) -> bool {
+        let late = self.late_one_in > 0 && mix(self.seed ^ 0x81, event).is_multiple_of(self.late_one_in);
+        self.every > 0 && self.time(event).plus(if late { self.late_by } else { 0 }) <= now
+    }
+
+    /// A number that no event at this time or later is below, by a margin for twins.
+    fn number_before(&self, at: Ticks) -> u64 {
+        let steps = at.0.saturating_sub(self.first.0).max(0);
+        if self.every == 0 { 0 } else { (steps / self.every) as u64 }
+    }
+}
+
+/// A text.
+fn text(text: String) -> Value<'static> {
+    Value::Text(text.into())
+}
+
+/// A whole number.
+fn whole(number: u64) -> Value<'static> {
+    Value::Integer(number as i64)
+}
