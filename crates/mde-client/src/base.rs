@@ -39,6 +39,11 @@ impl Base {
         Ok(Self { url, prefix })
     }
 
+    /// The address.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// The address of a path, encoded as it is to be sent, below the base.
     ///
     /// Fails where the path would not arrive as written: `..` climbs out of its place, a blank is not encoded.

@@ -155,6 +155,16 @@ impl Client {
         &self.tokens
     }
 
+    /// Where the API lies.
+    pub(crate) fn base_url(&self) -> &Url {
+        self.base.url()
+    }
+
+    /// Carries requests that are none of the API's.
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
     /// How long we wait and how much we hold.
     pub(crate) fn options(&self) -> &ClientOptions {
         &self.options

@@ -89,6 +89,12 @@ pub enum ErrorKind {
         /// The HTTP status.
         status: u16,
     },
+    /// The link to a file is good no more: a new list has new links.
+    #[error("the link has expired")]
+    LinkExpired,
+    /// A link to a file that others could read on the way, or that leads to this machine.
+    #[error("a link leads where it must not")]
+    LinkRefused,
     /// A next link that this walk has already followed.
     #[error("a next link came twice")]
     LinkRepeated,

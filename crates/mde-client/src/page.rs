@@ -7,6 +7,7 @@ use crate::link::Link;
 use crate::rows::layout::Layout;
 use crate::rows::{Fault, Rows};
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 use url::Url;
 
 /// A page that is being read. It is a success only once [`Page::next`] has answered `None`: before that, nothing of
@@ -78,16 +79,22 @@ impl Page {
         Ok(self.end().expect("a page that has no next element has been read whole"))
     }
 
-    /// Reads the body as one entity instead, as calls for a single entity answer it.
+    /// Reads the body as one entity instead, as calls for a single entity answer it. A list is refused.
     pub(crate) async fn into_entity(self) -> Result<Vec<u8>, Error> {
         let (mut body, cap) = self.rows.into_body();
         let Some(bytes) = body.whole(cap).await? else {
             return Err(Fault::TooLarge.error(&body, cap));
         };
-        match serde_json::from_slice::<&RawValue>(&bytes) {
-            Ok(value) if value.get().starts_with('{') => Ok(bytes),
+        match serde_json::from_slice::<HashMap<String, &RawValue>>(&bytes) {
+            Ok(members) if !is_collection(&members) => Ok(bytes),
             Err(error) if error.is_eof() => Err(Fault::Cut.error(&body, cap)),
             _ => Err(Fault::NotAPage.error(&body, cap)),
         }
     }
+}
+
+/// Whether an object is a list of entities: an array named `value`, and nothing of its own beside it.
+fn is_collection(members: &HashMap<String, &RawValue>) -> bool {
+    let list = members.get("value").is_some_and(|value| value.get().starts_with('['));
+    list && members.keys().all(|key| key == "value" || key.starts_with("@odata."))
 }

@@ -45,6 +45,8 @@ impl Error {
             | ErrorKind::UnknownColumn { .. }
             | ErrorKind::UnknownTable { .. }
             | ErrorKind::Unexpected { .. }
+            | ErrorKind::LinkExpired
+            | ErrorKind::LinkRefused
             | ErrorKind::LinkRepeated
             | ErrorKind::PageRepeated
             | ErrorKind::LinkChangedFilter

@@ -2,6 +2,7 @@
 
 mod auth;
 mod client;
+mod export;
 mod hunting;
 mod page;
 mod script;

@@ -144,6 +144,10 @@ async fn a_single_entity_is_whole_or_an_error() {
     assert_eq!(entity(Reply::new(200, r#"{"id":"a""#)).await, Err(ErrorKind::BodyCut));
     assert_eq!(entity(Reply::new(200, r#"{"id":"a"}"#).end(End::Cut)).await, Err(ErrorKind::BodyCut));
     assert_eq!(entity(Reply::new(200, "")).await, Err(ErrorKind::BodyCut));
+    let with_a_list = r#"{"id":"a","value":[1]}"#;
+    assert_eq!(entity(Reply::new(200, with_a_list)).await, Ok(with_a_list.as_bytes().to_vec()));
+    let list = r#"{"@odata.context":"c","value":[{"id":"a"}]}"#;
+    assert_eq!(entity(Reply::new(200, list)).await, Err(ErrorKind::NotJson));
     assert_eq!(entity(Reply::new(200, "[1]")).await, Err(ErrorKind::NotJson));
     assert_eq!(entity(Reply::new(200, r#"{"id":"a"} x"#)).await, Err(ErrorKind::NotJson));
     assert_eq!(entity(Reply::new(200, "x".repeat(65))).await, Err(ErrorKind::EntityTooLarge { limit: 64 }));

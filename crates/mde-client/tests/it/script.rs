@@ -190,5 +190,10 @@ pub fn alerts() -> Get {
 
 /// Calls that the budget has counted for alerts.
 pub fn spent(budget: &InMemoryBudget) -> u32 {
-    budget.snapshot()[Family::Alerts as usize].windows[1].used
+    spent_by(budget, Family::Alerts)
+}
+
+/// Calls that the budget has counted for a family.
+pub fn spent_by(budget: &InMemoryBudget, family: Family) -> u32 {
+    budget.snapshot()[family as usize].windows[1].used
 }

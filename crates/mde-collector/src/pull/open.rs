@@ -31,7 +31,7 @@ struct Daily {
     begun_ms: Option<i64>,
     /// The one under way.
     walk: Option<Walk>,
-    /// Rows that it passed over, at most [`GAPS`].
+    /// Rows that it passed over, at most `GAPS`.
     gaps: Vec<Gap>,
 }
 

@@ -11,7 +11,7 @@ const MOST: usize = 100;
 /// Unit: milliseconds.
 const HOUR_MS: i64 = 3_600_000;
 
-/// What was given up within the last hour, by the moment of each. At most [`NEW_PER_HOUR`] moments.
+/// What was given up within the last hour, by the moment of each. At most `NEW_PER_HOUR` moments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ration(Vec<i64>);
 
@@ -40,10 +40,12 @@ fn is_recent(then_ms: i64, now_ms: i64) -> bool {
 
 /// Steps of time and entities that are left out of all re-reads and tried again each hour until they are read.
 ///
-/// At most [`MOST`], and at most [`NEW_PER_HOUR`] new ones an hour.
+/// At most `MOST`, and at most `NEW_PER_HOUR` new ones an hour.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aside {
+    /// All of them.
     gaps: Vec<Gap>,
+    /// When they were noted, for the hour's share.
     ration: Ration,
     /// When they were tried last. Unit: milliseconds since 1970, UTC.
     tried_ms: i64,
@@ -134,6 +136,7 @@ impl Aside {
         self.gaps.iter().map(|gap| gap.from_ms).min()
     }
 
+    /// Those that are no entity.
     fn steps(&self) -> impl Iterator<Item = &Gap> {
         self.gaps.iter().filter(|gap| gap.id.is_none())
     }

@@ -114,7 +114,7 @@ pub struct Memory<R> {
     usual: u64,
     /// Bad places that were news.
     ration: Ration,
-    /// Places that were passed over and not read since, at most twice [`GAPS`].
+    /// Places that were passed over and not read since, at most twice `GAPS`.
     gaps: Vec<Gap>,
 }
 
@@ -125,6 +125,7 @@ pub struct UnderWay<R> {
     pub count: u64,
     /// When the last answer was asked for. Unit: milliseconds since 1970, UTC.
     page_ms: i64,
+    /// What is left of it.
     stage: Stage<R>,
 }
 
@@ -150,6 +151,7 @@ pub struct Snapshots<R> {
     memory: Option<Memory<R>>,
     /// When the answer under way was asked for. Unit: milliseconds since 1970, UTC.
     now_ms: i64,
+    /// What it has shown.
     seen: Seen,
 }
 

@@ -39,6 +39,7 @@ pub struct Walk {
     usual: u64,
     /// Whether a row was passed over.
     holed: bool,
+    /// What is asked next.
     #[serde(skip)]
     way: Way,
     /// Pages without rows in a row.

@@ -92,7 +92,9 @@ struct Pull<W> {
     again: Vec<Gap>,
     /// Time of the oldest entity seen that has not ended.
     open_ms: Option<i64>,
+    /// What is under way.
     work: Work<W>,
+    /// What the answer under way has shown.
     seen: Seen,
 }
 

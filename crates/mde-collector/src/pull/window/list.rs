@@ -34,6 +34,7 @@ pub struct Reading {
     rest: VecDeque<Vec<usize>>,
     /// Rows of the parts before.
     rows: u64,
+    /// What is asked of the part.
     task: Task,
 }
 

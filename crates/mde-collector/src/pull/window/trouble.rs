@@ -34,6 +34,7 @@ pub(super) enum Then {
 /// A window that is asked for plain.
 #[derive(Debug)]
 pub(super) struct Plain {
+    /// The window.
     pub span: Span,
     /// Why it was not to be had whole.
     pub reason: String,
@@ -44,6 +45,7 @@ pub(super) struct Plain {
 /// Rows of a window that are asked for one by one.
 #[derive(Debug)]
 pub(super) struct Ones {
+    /// The window.
     span: Span,
     /// Those that are left: time and id.
     left: VecDeque<(i64, String)>,
