@@ -5,6 +5,7 @@ mod drawn;
 mod forms;
 mod golden;
 mod properties;
+mod services;
 
 use super::*;
 use std::path::Path;
@@ -53,6 +54,11 @@ fn with_input(input: &str, services: &str) -> String {
     format!(
         "outputs:\n  console_1:\n    type: console\ninputs:\n  acme:\n    id: acme\n    credentials: {{tenant_id: t, client_id: c, client_secret: hunter2}}\n{input}    services:\n{services}"
     )
+}
+
+/// The first service of the first input.
+fn service(loaded: &Loaded) -> &ServiceConfig {
+    &loaded.config.inputs[0].services[0]
 }
 
 /// The messages, one a line.
