@@ -2,7 +2,7 @@
 
 use super::gate::{Gate, LOOK_EVERY};
 use super::lease;
-use crate::output::{Confirmed, Offset, Output, OutputError};
+use crate::output::{Confirmed, Offset, Output, OutputError, Written};
 use crate::record::{ErrorClass, Position, StreamKey};
 use crate::store::{Lease, StartAt, Store, StoreError};
 use crate::telemetry::ship as events;
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Read at once per stream. Unit: octets.
 const READ_BYTES: usize = 2 * 1024 * 1024;
@@ -174,12 +174,7 @@ impl Shipper {
                     if let Some(memory) = self.output.announce(&frame)? {
                         self.store.advance(lease, &self.name, &[], Some(&memory)).await?;
                     }
-                    let written = timeout(WRITE_PATIENCE, self.output.write(&frame)).await;
-                    let written = written.map_err(|_| OutputError {
-                        class: ErrorClass::Transient,
-                        action: "write for a minute: the receiver takes nothing".to_owned(),
-                        cause: None,
-                    })??;
+                    let written = within(order, self.output.write(&frame)).await?;
                     self.written.insert(stream.clone(), frame.position);
                     self.flying.push_back((written.end, stream.clone(), frame.position));
                     if last.elapsed() >= CONFIRM_EVERY {
@@ -252,5 +247,31 @@ fn deadline(order: &watch::Receiver<Order>) -> Option<Instant> {
     match *order.borrow() {
         Order::Run => None,
         Order::Drain(at) => Some(at),
+    }
+}
+
+/// A write, for [`WRITE_PATIENCE`] at most, and never past the time to drain, also when that is told while it waits.
+async fn within(
+    order: &watch::Receiver<Order>,
+    write: impl Future<Output = Result<Written, OutputError>>,
+) -> Result<Written, OutputError> {
+    let patience = Instant::now() + WRITE_PATIENCE;
+    // A clone: that the order has changed stays news for the caller.
+    let mut told = order.clone();
+    tokio::pin!(write);
+    loop {
+        let until = match *told.borrow() {
+            Order::Run => patience,
+            Order::Drain(at) => at.min(patience),
+        };
+        tokio::select! {
+            written = &mut write => return written,
+            () = sleep_until(until) => return Err(OutputError {
+                class: ErrorClass::Transient,
+                action: "write in the time given: the receiver takes nothing".to_owned(),
+                cause: None,
+            }),
+            Ok(()) = told.changed() => {}
+        }
     }
 }

@@ -81,7 +81,6 @@ async fn a_truncated_database_is_exit_4_and_is_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a write that is under way when the drain time ends goes on for the rest of its minute"]
 async fn a_receiver_that_takes_nothing_in_does_not_outlast_the_drain_time_and_loses_nothing() {
     let bench = Bench::start(|_| {}).await;
     let devo = bench.devo().await;

@@ -6,6 +6,7 @@ mod devo;
 mod exits;
 mod faults;
 mod harness;
+mod hunting;
 mod kills;
 mod pulls;
 mod quota;
