@@ -82,6 +82,7 @@ async fn every_family_of_the_documented_table_is_counted_alone() {
         }
         assert_eq!(family.documented(), Limits { per_minute: limit, per_hour: 1_500 });
         assert_eq!(sim.ledger().peak(family).minute, limit as usize + targets.len());
+        assert_eq!(sim.ledger().family_count(family), u64::from(limit) + targets.len() as u64);
     }
     assert_eq!(sim.ledger().throttled(), 9 + 1);
 }
