@@ -1,6 +1,6 @@
 //! `/_sim`: the script, the world and the ledger for tests outside this process. README.md documents it.
 
-use crate::kind::RequestKind;
+use crate::kind::{RequestKind, Service};
 use crate::quota::Family;
 use crate::scenario::Fault;
 use crate::sim::Core;
@@ -27,6 +27,9 @@ pub(crate) fn routes() -> Router<Arc<Core>> {
         .route("/inputs", get(|State(core): State<Arc<Core>>| async move { core.inputs_yaml() }))
         .route("/alerts", get(alerts).post(add_alerts))
         .route("/alerts/{id}", post(update_alert))
+        .route("/estate/{service}", post(add_entities))
+        .route("/estate/{service}/{number}", post(change_entity).delete(remove_entity))
+        .route("/hunt", post(hunt))
         .route("/faults", post(add_fault).delete(clear_faults))
         .route("/secret", post(rotate_secret))
         .route("/tokens", axum::routing::delete(revoke_tokens))
@@ -56,6 +59,7 @@ async fn ledger(State(core): State<Arc<Core>>, Query(query): Query<LedgerQuery>)
     });
     document["quota_used"] = Value::Object(used.collect());
     document["alerts"] = core.world.alert_count().into();
+    document["machines"] = core.world.machine_count().into();
     Ok(Json(document))
 }
 
@@ -97,6 +101,60 @@ async fn update_alert(State(core): State<Arc<Core>>, Path(id): Path<String>, bod
     };
     updated.map_err(|error| (StatusCode::CONFLICT, format!("failed to {error}\n")))?;
     Ok(Json(json!({"id": id})))
+}
+
+/// Body of [`add_entities`].
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Addition {
+    /// How many are added; default 1.
+    count: Option<u32>,
+}
+
+/// `POST /_sim/estate/{service}`: machines, software, vulnerabilities, recommendations.
+async fn add_entities(State(core): State<Arc<Core>>, Path(service): Path<Service>, body: Bytes) -> Reply {
+    let addition: Addition = read(&body)?;
+    let numbers = core.world.add(service, addition.count.unwrap_or(1));
+    Ok(Json(json!({"numbers": numbers.collect::<Vec<_>>()})))
+}
+
+/// Body of [`change_entity`].
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Mending {
+    /// Whether a machine is brought up to date, instead of only reporting.
+    patched: bool,
+}
+
+/// `POST /_sim/estate/{service}/{number}`
+async fn change_entity(
+    State(core): State<Arc<Core>>,
+    Path((service, number)): Path<(Service, u32)>,
+    body: Bytes,
+) -> Reply {
+    let mending: Mending = read(&body)?;
+    let changed = match (service, mending.patched) {
+        (Service::Machines, true) => core.world.patch_machine(number),
+        _ => core.world.touch(service, number),
+    };
+    done(changed)
+}
+
+/// `DELETE /_sim/estate/{service}/{number}`
+async fn remove_entity(State(core): State<Arc<Core>>, Path((service, number)): Path<(Service, u32)>) -> Reply {
+    done(core.world.remove(service, number))
+}
+
+/// Tells that something was done, or that there was nothing to do it to.
+fn done(done: bool) -> Reply {
+    if done { Ok(Json(json!({}))) } else { Err((StatusCode::CONFLICT, "failed to find the entity\n".to_owned())) }
+}
+
+/// `POST /_sim/hunt` with a query as the body: its rows, without limits.
+async fn hunt(State(core): State<Arc<Core>>, query: String) -> Reply {
+    let rows = core.world.hunt(&query).map_err(|refusal| (StatusCode::BAD_REQUEST, format!("{refusal}\n")))?;
+    let rows = rows.iter().map(|row| serde_json::from_str(row)).collect::<Result<Vec<Value>, _>>().map_err(internal)?;
+    Ok(Json(Value::Array(rows)))
 }
 
 /// Body of [`add_fault`].

@@ -93,6 +93,8 @@ struct State {
     requests: VecDeque<Request>,
     /// Requests by kind.
     counts: BTreeMap<RequestKind, u64>,
+    /// Requests by family.
+    family_counts: BTreeMap<Family, u64>,
     /// Rows handed over.
     rows: u64,
     /// The same by service; rows of related lists and exports belong to none.
@@ -111,6 +113,7 @@ struct State {
 #[derive(Serialize)]
 pub(crate) struct Summary {
     requests: BTreeMap<RequestKind, u64>,
+    families: BTreeMap<&'static str, u64>,
     rows_served: u64,
     rows_by_service: BTreeMap<Service, u64>,
     entities: BTreeMap<Service, usize>,
@@ -147,6 +150,11 @@ impl Ledger {
             Some(kind) => state.counts.get(&kind).copied().unwrap_or_default(),
             None => state.counts.values().sum(),
         }
+    }
+
+    /// Calls of a family so far, refused ones included.
+    pub fn family_count(&self, family: Family) -> u64 {
+        self.state().family_counts.get(&family).copied().unwrap_or_default()
     }
 
     /// Rows handed over so far, those of answers that broke off later included.
@@ -230,6 +238,7 @@ impl Ledger {
             state.versions.iter().map(|(version, times)| CountedVersion { version: version.clone(), times: *times });
         Summary {
             requests: state.counts.clone(),
+            families: state.family_counts.iter().map(|(family, count)| (family.name(), *count)).collect(),
             rows_served: state.rows,
             rows_by_service: state.service_rows.clone(),
             entities: Service::ALL
@@ -265,6 +274,7 @@ impl Ledger {
             outcome: Outcome::Open,
         });
         if let Some(family) = family {
+            *state.family_counts.entry(family).or_default() += 1;
             let (arrivals, peak) = state.arrivals.entry(family).or_default();
             arrivals.push_back(elapsed);
             while arrivals.front().is_some_and(|arrival| *arrival + Duration::from_secs(3_600) <= elapsed) {

@@ -9,7 +9,7 @@ use crate::delivery::{Answer, deliver, lose};
 use crate::entra::{Credentials, Entra, Protocol};
 use crate::estate::Plan;
 use crate::export::{self, Builds};
-use crate::kind::RequestKind;
+use crate::kind::{RequestKind, Service};
 use crate::ledger::Ledger;
 use crate::quota::{Exceeded, Family, Limits, Quota};
 use crate::scenario::{Fault, Scenario, Server};
@@ -67,6 +67,8 @@ pub(crate) struct Core {
     pub(crate) builds: Builds,
     /// Files of a file export.
     pub(crate) export_files: usize,
+    /// Services that the configuration block asks for.
+    services: Vec<Service>,
     /// Whether an empty machine list is a 404.
     pub(crate) empty_is_404: bool,
 }
@@ -96,7 +98,7 @@ impl Sim {
         self.core.entra.credentials()
     }
 
-    /// An `inputs` block of the collector's configuration that reads alerts from here. It contains the secret.
+    /// An `inputs` block of the collector's configuration that reads `SimConfig::services` from here. It contains the secret.
     pub fn inputs_yaml(&self) -> String {
         self.core.inputs_yaml()
     }
@@ -166,7 +168,9 @@ impl Core {
     /// The parts of a simulator that listens at `address`.
     fn new(config: SimConfig, address: SocketAddr) -> Self {
         let plan = Plan::of(&config);
-        let SimConfig { seed, clock, mut alerts, machines, exports, page, quota, token_lifetime, roles, .. } = config;
+        let SimConfig {
+            seed, clock, mut alerts, machines, exports, services, page, quota, token_lifetime, roles, ..
+        } = config;
         if machines.count > 0 {
             alerts.machines = u32::try_from(machines.count).unwrap_or(u32::MAX);
         }
@@ -183,6 +187,7 @@ impl Core {
             page,
             builds: Builds::default(),
             export_files: exports.files,
+            services,
             empty_is_404: machines.empty_is_404,
             clock,
         }
@@ -203,9 +208,14 @@ impl Core {
     pub(crate) fn inputs_yaml(&self) -> String {
         let Credentials { tenant_id, client_id, client_secret } = self.entra.credentials();
         let (seed, base) = (self.seed, self.base_url());
+        let services: String = self.services.iter().map(|service| service_yaml(*service)).collect();
+        let graph = match self.services.contains(&Service::AdvancedHunting) {
+            true => format!("    override_graph_base_url: {base}\n"),
+            false => String::new(),
+        };
         format!(
             "inputs:\n  simulated:\n    id: mde-sim-{seed}\n    enabled: true\n    credentials:\n      tenant_id: {tenant_id}\n      client_id: {client_id}\n      \
-             client_secret: \"{client_secret}\"\n    override_api_base_url: {base}\n    override_token_url: {base}\n    services:\n      alerts:\n"
+             client_secret: \"{client_secret}\"\n    override_api_base_url: {base}\n    override_token_url: {base}\n{graph}    services:\n{services}"
         )
     }
 
@@ -236,6 +246,18 @@ impl Core {
     /// The answer with its `Date` header.
     pub(crate) fn dated(&self, answer: Answer, server: Server) -> Answer {
         answer.with(header::DATE, &httpdate::fmt_http_date(self.date(server)))
+    }
+}
+
+/// A service's lines in the configuration block. Hunting needs a query to be anything.
+fn service_yaml(service: Service) -> String {
+    match service {
+        Service::AdvancedHunting => {
+            "      advanced_hunting:\n        queries:\n          - {name: logons, query: DeviceLogonEvents, \
+             devo_tag: my.app.defender.logons, timestamp_column: Timestamp}\n"
+                .to_owned()
+        }
+        named => format!("      {}:\n", named.name()),
     }
 }
 

@@ -295,7 +295,7 @@ impl Catalog {
     pub(crate) fn compliance(&self, setting: u32, profile: u32) -> Compliance {
         let draw = mix(self.plan.seed ^ stream::SETTING, u64::from(setting) << 32 | u64::from(profile));
         let applicable = !draw.is_multiple_of(4);
-        Compliance { applicable, compliant: applicable && (setting % 7 == 6 || (draw >> 8) % 3 > 0) }
+        Compliance { applicable, compliant: applicable && (setting % 7 == 6 || !(draw >> 8).is_multiple_of(3)) }
     }
 
     /// The profiles to which a piece of advice has something to say, whether or not they follow it.

@@ -280,7 +280,7 @@ impl Row<'_> {
             configuration_impact: &sort.config_score_impact,
             is_compliant: compliance.compliant,
             is_applicable: compliance.applicable,
-            is_expected_user_impact: setting % 3 == 0,
+            is_expected_user_impact: setting.is_multiple_of(3),
             configuration_name: &sort.recommendation_name,
             recommendation_reference: advice_id(advice),
         }

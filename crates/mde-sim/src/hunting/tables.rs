@@ -444,3 +444,19 @@ fn text(text: String) -> Value<'static> {
 fn whole(number: u64) -> Value<'static> {
     Value::Integer(number as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fixture_line_has_the_columns_of_its_table_in_their_order() {
+        let lines: Vec<_> = include_str!("../../fixtures/advanced_hunting.ndjson").lines().collect();
+        assert_eq!(lines.len(), TABLES.len());
+        for table in &TABLES {
+            let mut written = Vec::new();
+            super::super::json::row(table.columns, &SHAPES[table.line], false, &mut written);
+            assert_eq!(String::from_utf8(written).unwrap(), lines[table.line], "{}", table.name);
+        }
+    }
+}

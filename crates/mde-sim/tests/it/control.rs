@@ -73,3 +73,33 @@ async fn a_simulator_that_is_shut_down_is_gone() {
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
     drop(idle);
 }
+
+#[tokio::test]
+async fn a_shell_can_change_the_estate_and_hunt_in_it() {
+    let sim = sim(1).await;
+    let (_, added) = control(&sim, "POST", "estate/machines", &json!({"count": 2})).await;
+    assert_eq!(added, json!({"numbers": [200, 201]}));
+    assert_eq!(control(&sim, "DELETE", "estate/machines/200", &Value::Null).await.0, 200);
+    assert_eq!(control(&sim, "DELETE", "estate/machines/200", &Value::Null).await.0, 409);
+    assert_eq!(control(&sim, "POST", "estate/machines/201", &Value::Null).await.0, 200);
+    assert_eq!(control(&sim, "POST", "estate/vulnerabilities/3", &Value::Null).await.0, 200);
+    assert_eq!(control(&sim, "POST", "estate/nothing", &Value::Null).await.0, 400);
+    let (_, ledger) = control(&sim, "GET", "ledger", &Value::Null).await;
+    assert_eq!(ledger["machines"], 201);
+    let hunt = send(sim.addr(), "POST", "/_sim/hunt", &[], "DeviceInfo | count").await;
+    assert_eq!(hunt.json(), json!([{"Count": 201}]));
+    assert_eq!(send(sim.addr(), "POST", "/_sim/hunt", &[], "DeviceInfo | nonsense").await.status, 400);
+}
+
+#[tokio::test]
+async fn the_configuration_block_names_the_services_asked_for() {
+    assert!(sim(1).await.inputs_yaml().ends_with("    services:\n      alerts:\n"));
+    let services = mde_sim::Service::ALL.to_vec();
+    let sim = crate::http::start(SimConfig { services, ..crate::http::config() }).await;
+    let block = sim.inputs_yaml();
+    assert!(block.contains(&format!(
+        "    override_graph_base_url: {}\n    services:\n      alerts:\n      machines:\n",
+        sim.base_url()
+    )));
+    assert!(block.contains("      investigations:\n      advanced_hunting:\n        queries:\n          - {name: logons, query: DeviceLogonEvents, devo_tag"));
+}

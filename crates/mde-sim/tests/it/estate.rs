@@ -1,6 +1,7 @@
 //! Machines, software, vulnerabilities, recommendations, investigations: their lists, single entities and how they change.
 
 use crate::http::{Reply, config, get, get_as, start, token};
+use futures_util::StreamExt;
 use mde_sim::{
     Entity, Family, InvestigationConfig, MachineConfig, Order, PageConfig, Service, Sim, SimConfig, VulnerabilityConfig,
 };
@@ -310,9 +311,20 @@ async fn alerts_name_machines_of_the_tenant() {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_machines_are_there_at_once() {
+async fn a_hundred_thousand_machines_are_there_at_once_and_leave_in_small_parts() {
     let machines = MachineConfig { count: 100_000, ..MachineConfig::default() };
     let sim = free(SimConfig { machines, ..config() }).await;
+    let request = axum::http::Request::get("/api/machines?$skip=50000")
+        .header("authorization", format!("Bearer {}", token(&sim).await))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    let mut parts = sim.call(request).await.unwrap().into_body().into_data_stream();
+    let (mut largest, mut whole) = (0, 0);
+    while let Some(part) = parts.next().await {
+        let length = part.unwrap().len();
+        (largest, whole) = (largest.max(length), whole + length);
+    }
+    assert!(whole > 8_000_000 && largest < 200_000, "{whole} octets in parts of at most {largest}");
     let last = get(&sim, "/api/machines?$top=10000&$skip=99990").await;
     assert_eq!(last.ids().len(), 10);
     let exposed: u64 =

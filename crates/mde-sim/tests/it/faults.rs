@@ -208,3 +208,172 @@ async fn a_late_update_is_shown_with_its_old_time() {
     sim.clock().advance(Duration::from_secs(31));
     assert_eq!(shown().await, "2026-11-24T12:00:01Z");
 }
+
+/// A simulator of 60 machines in pages of ten.
+async fn paged() -> Sim {
+    let machines = mde_sim::MachineConfig { count: 60, ..Default::default() };
+    let page = mde_sim::PageConfig { size: 10, order: mde_sim::Order::OldestFirst, ..Default::default() };
+    crate::http::start(mde_sim::SimConfig { machines, page, ..crate::http::config() }).await
+}
+
+/// Ids of a walk by links from a target on, and the status at which it ended.
+async fn walk(sim: &Sim, target: &str) -> (Vec<String>, u16) {
+    let token = token(sim).await;
+    let (mut ids, mut next) = (Vec::new(), target.to_owned());
+    loop {
+        let reply = get_as(sim, &next, &token).await;
+        if reply.status != 200 {
+            return (ids, reply.status);
+        }
+        ids.extend(reply.ids());
+        match reply.next() {
+            Some(link) => next = link,
+            None => return (ids, 200),
+        }
+    }
+}
+
+/// How many different ones there are.
+fn different(ids: &[String]) -> usize {
+    ids.iter().collect::<std::collections::BTreeSet<_>>().len()
+}
+
+#[tokio::test]
+async fn a_removal_between_two_pages_hides_a_row_and_an_insertion_in_front_repeats_one() {
+    let sim = paged().await;
+    let (before, _) = walk(&sim, "/api/machines").await;
+    // Removing it again with each further page changes nothing.
+    sim.scenario().after_requests(RequestKind::Machines, 1, |world| {
+        world.remove_machine(3);
+    });
+    let (ids, status) = walk(&sim, "/api/machines").await;
+    assert_eq!((ids.len(), different(&ids), status), (59, 59, 200));
+    assert!(ids.contains(&sim.world().machine_id(3)), "it was shown before it left");
+    assert!(!ids.contains(&sim.world().machine_id(10)), "the row at the border slipped through");
+    assert_eq!(before.len(), 60);
+
+    let newest = mde_sim::PageConfig { size: 10, ..Default::default() };
+    let machines = mde_sim::MachineConfig { count: 60, ..Default::default() };
+    let sim = crate::http::start(mde_sim::SimConfig { page: newest, machines, ..crate::http::config() }).await;
+    sim.scenario().after_requests(RequestKind::Machines, 3, |world| {
+        world.add_machines(1);
+    });
+    let (ids, _) = walk(&sim, "/api/machines").await;
+    assert_eq!(
+        (ids.len(), different(&ids)),
+        (62, 60),
+        "a new machine in front pushes one row onto the next page, twice"
+    );
+}
+
+#[tokio::test]
+async fn rows_can_be_repeated_across_pages() {
+    let sim = paged().await;
+    sim.scenario().always(RequestKind::Machines, Fault::RepeatedRows { rows: 2 });
+    let (ids, status) = walk(&sim, "/api/machines").await;
+    assert_eq!((ids.len(), different(&ids), status), (60 + 5 * 2, 60, 200));
+}
+
+#[tokio::test]
+async fn one_page_fails_for_good_until_it_is_lifted() {
+    let sim = paged().await;
+    let fault = sim.scenario().always(RequestKind::Machines, Fault::FailedPage { page: 3 });
+    for _ in 0..3 {
+        let (ids, status) = walk(&sim, "/api/machines").await;
+        assert_eq!((ids.len(), status), (20, 500));
+        assert_eq!(get(&sim, "/api/machines?$top=10&$skip=20").await.status, 500);
+        assert_eq!(get(&sim, "/api/machines?$top=10&$skip=30").await.ids().len(), 10);
+    }
+    sim.scenario().stop(fault);
+    assert_eq!(walk(&sim, "/api/machines").await.0.len(), 60);
+}
+
+#[tokio::test]
+async fn an_empty_page_has_a_link_to_the_page_that_should_have_come() {
+    let sim = paged().await;
+    sim.scenario().once(RequestKind::Machines, Fault::Pass);
+    sim.scenario().once(RequestKind::Machines, Fault::EmptyPage);
+    let (ids, status) = walk(&sim, "/api/machines").await;
+    assert_eq!((different(&ids), ids.len(), status), (60, 60, 200));
+    assert_eq!(sim.ledger().request_count(RequestKind::Machines), 7);
+}
+
+#[tokio::test]
+async fn a_refused_link_leaves_top_and_skip() {
+    let sim = paged().await;
+    sim.scenario().always(RequestKind::Machines, Fault::LinkRefused);
+    let (ids, status) = walk(&sim, "/api/machines").await;
+    assert_eq!((ids.len(), status), (10, 400));
+    let rest = get(&sim, "/api/machines?$top=100&$skip=10").await;
+    assert_eq!((rest.ids().len(), rest.next()), (50, None));
+}
+
+#[tokio::test]
+async fn each_walk_has_an_order_of_its_own_and_keeps_it() {
+    let sim = paged().await;
+    sim.scenario().always(RequestKind::Machines, Fault::Reordered);
+    let mut walks = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let (ids, _) = walk(&sim, "/api/machines").await;
+        assert_eq!((ids.len(), different(&ids)), (60, 60));
+        walks.insert(ids);
+    }
+    assert_eq!(walks.len(), 3);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_fails_whatever_shows_it() {
+    let sim = paged().await;
+    let (machine, alert) = (sim.world().machine_id(25), sim.world().versions()[0].id.clone());
+    sim.scenario().poison_always(&machine);
+    sim.scenario().poison_always(&alert);
+    assert_eq!(walk(&sim, "/api/machines").await, (sim_ids(0..20, &sim), 500));
+    assert_eq!(get(&sim, "/api/machines?$top=5&$skip=20").await.ids().len(), 5);
+    assert_eq!(get(&sim, &format!("/api/machines/{machine}")).await.status, 500);
+    let filter = format!("/api/alerts?$filter=id%20eq%20'{alert}'");
+    assert_eq!(get(&sim, &filter).await.status, 500, "with and without its evidence");
+    assert_eq!(get(&sim, &format!("{filter}&$expand=evidence")).await.status, 500);
+    sim.scenario().heal(&machine);
+    sim.scenario().heal(&alert);
+    assert_eq!(walk(&sim, "/api/machines").await.0.len(), 60);
+    sim.scenario().poison(&alert);
+    assert_eq!(get(&sim, &filter).await.status, 200, "only its evidence is poisoned");
+    assert_eq!(get(&sim, &format!("{filter}&$expand=evidence")).await.status, 500);
+}
+
+/// Ids of machines.
+fn sim_ids(numbers: std::ops::Range<u32>, sim: &Sim) -> Vec<String> {
+    numbers.map(|number| sim.world().machine_id(number)).collect()
+}
+
+#[tokio::test]
+async fn hidden_roles_and_licences_stop_one_endpoint_and_not_another() {
+    let sim = paged().await;
+    let poor = sim.entra().add_application(vec!["Machine.Read.All".into(), "Vulnerability.Read.All".into()]);
+    let form = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}&scope=https://api.security.microsoft.com/.default",
+        poor.client_id, poor.client_secret
+    );
+    let token =
+        async || ask_token(&sim, &poor.tenant_id, &form).await.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(get_as(&sim, "/api/machines", &token().await).await.status, 200);
+    let refused = get_as(&sim, "/api/Software", &token().await).await;
+    assert_eq!(
+        (refused.status, refused.error_text()),
+        (
+            403,
+            (
+                "Forbidden".into(),
+                "Missing application roles. API required roles: Software.Read.All, application roles: Machine.Read.All,Vulnerability.Read.All.".into()
+            )
+        )
+    );
+    sim.entra().set_roles_of(&poor.client_id, vec!["Software.Read.All".into()]);
+    let renewed = token().await;
+    assert_eq!(get_as(&sim, "/api/Software", &renewed).await.status, 200);
+    assert_eq!(get_as(&sim, "/api/machines", &renewed).await.status, 403);
+    sim.scenario().always(RequestKind::Vulnerabilities, Fault::NoLicence);
+    let refused = get(&sim, "/api/vulnerabilities").await;
+    assert_eq!((refused.status, refused.error_text().1.contains("No Tvm license")), (401, true));
+    assert_eq!(get(&sim, "/api/machines").await.status, 200);
+}

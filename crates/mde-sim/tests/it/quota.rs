@@ -51,3 +51,38 @@ async fn applications_do_not_share_a_bucket() {
     let second = reply.json()["access_token"].as_str().unwrap().to_owned();
     assert_eq!(get_as(&sim, "/api/alerts", &second).await.status, 200);
 }
+
+#[tokio::test]
+async fn every_family_of_the_documented_table_is_counted_alone() {
+    let sim = sim(1).await;
+    let token = token(&sim).await;
+    let machine = sim.world().machine_id(0);
+    let buckets = [
+        (100, Family::Alerts, vec!["/api/alerts?$top=1".to_owned(), "/api/alerts/da1_1/files".to_owned()]),
+        (100, Family::Machines, vec!["/api/machines?$top=1".to_owned(), format!("/api/machines/{machine}/logonusers")]),
+        (50, Family::MachineVulnerabilities, vec![format!("/api/machines/{machine}/vulnerabilities")]),
+        (100, Family::Investigations, vec!["/api/investigations?$top=1".to_owned()]),
+        (
+            50,
+            Family::VulnerabilityManagement,
+            vec![
+                "/api/vulnerabilities?$top=1".to_owned(),
+                "/api/Software?$top=1".to_owned(),
+                format!("/api/machines/{machine}/recommendations"),
+                "/api/recommendations?$top=1".to_owned(),
+            ],
+        ),
+    ];
+    for (limit, family, targets) in buckets {
+        for (_, target) in (0..limit).zip(targets.iter().cycle()) {
+            assert_ne!(get_as(&sim, target, &token).await.status, 429, "{family:?}");
+        }
+        for target in &targets {
+            assert_eq!(get_as(&sim, target, &token).await.status, 429, "{family:?}: {target}");
+        }
+        assert_eq!(family.documented(), Limits { per_minute: limit, per_hour: 1_500 });
+        assert_eq!(sim.ledger().peak(family).minute, limit as usize + targets.len());
+        assert_eq!(sim.ledger().family_count(family), u64::from(limit) + targets.len() as u64);
+    }
+    assert_eq!(sim.ledger().throttled(), 9 + 1);
+}

@@ -97,7 +97,11 @@ impl Expression {
 
     /// Whether it is true for a row.
     pub(super) fn holds(&self, row: &Row) -> bool {
-        matches!(self.of(row), Value::Integer(number) if number != 0) || matches!(self.of(row), Value::Bool(true))
+        match self.of(row) {
+            Value::Integer(number) => number != 0,
+            Value::Bool(truth) => truth,
+            _ => false,
+        }
     }
 
     /// The times outside which a column at this place makes it false. It may be wider than need be, never narrower.
