@@ -8,6 +8,7 @@ mod faults;
 mod harness;
 mod hunting;
 mod kills;
+mod poison;
 mod pulls;
 mod quota;
 mod signals;
