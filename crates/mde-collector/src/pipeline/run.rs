@@ -233,7 +233,7 @@ fn client(input: &Input) -> Result<(Client, InMemoryBudget), RunError> {
     let credentials = &input.credentials;
     let secret = match &credentials.proof {
         Proof::Secret(secret) => SecretSource::Fixed(Secret::new(secret.expose())),
-        Proof::SecretFile(path) => SecretSource::File(path.clone()),
+        Proof::SecretFile(path) => SecretSource::file(path),
     };
     let identity = ClientSecret {
         endpoint: TokenEndpoint::new(&input.endpoints.token, &credentials.tenant_id).map_err(api)?,
