@@ -75,6 +75,12 @@ impl Family {
         &LIMITS[self as usize]
     }
 
+    /// The family of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        LIMITS.iter().find(|limits| limits.name == name).map(|limits| limits.family)
+    }
+
     /// Whether its calls are hunting queries, which are refused in words of their own.
     pub(crate) const fn is_hunting(self) -> bool {
         matches!(self, Self::Hunting | Self::GraphHunting)
@@ -136,7 +142,13 @@ mod tests {
         for (index, limits) in LIMITS.iter().enumerate() {
             assert_eq!(limits.family as usize, index, "{limits:?}");
             assert_eq!(limits.family.limits(), limits);
+            assert_eq!(Family::named(limits.name), Some(limits.family));
         }
+    }
+
+    #[test]
+    fn a_name_of_none_is_no_family() {
+        assert_eq!(Family::named("Alerts"), None);
     }
 
     #[test]
