@@ -1,6 +1,6 @@
 //! The vendor's numbers: unit, source, day read. The only place that has them.
 //!
-//! Sources are pages of the Defender for Endpoint API reference, read 2026-11. A number that no page states says so.
+//! Sources are pages of the Defender for Endpoint and the Microsoft Graph API reference, read 2026-11. A number that no page states says so.
 
 /// An API family: one quota of the vendor's, counted per application and tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
