@@ -206,8 +206,14 @@ impl Client {
 
     /// Spends one call of the budget on sending the request, and returns the head with the token it was sent with.
     async fn send(&self, call: &Call<'_>, url: &Url) -> Result<(Token, HttpResponse), Error> {
-        let permit = self.budget.acquire(call.family, call.priority).await;
-        let token = self.tokens.token().await?;
+        let (permit, token) = loop {
+            let permit = self.budget.acquire(call.family, call.priority).await;
+            let token = self.tokens.token().await?;
+            // A token that took long to come can outlast the permit.
+            if permit.is_good() {
+                break (permit, token);
+            }
+        };
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(AUTHORIZATION, token.header().clone());

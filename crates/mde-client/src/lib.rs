@@ -26,7 +26,7 @@ pub use error::{Error, ErrorKind, ServerDate};
 pub use export::{ExportFile, ExportFiles, Lines};
 pub use link::{Link, LinkGuard, NextLink};
 pub use page::{Page, PageEnd};
-pub use time::{Time100ns, parse_time, write_time};
+pub use time::{Time100ns, WallClock, parse_time, write_time};
 pub use transport::{Cause, HttpRequest, HttpResponse, ReqwestTransport, Transport, TransportConfig, TransportError};
 
 // The types of others that stand in our signatures.

@@ -1,6 +1,6 @@
 //! The vendor's numbers: unit, source, day read. The only place that has them.
 //!
-//! Sources are pages of the Defender for Endpoint API reference, read 2026-11. A number that no page states says so.
+//! Sources are pages of the Defender for Endpoint and the Microsoft Graph API reference, read 2026-11. A number that no page states says so.
 
 /// An API family: one quota of the vendor's, counted per application and tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,6 +75,12 @@ impl Family {
         &LIMITS[self as usize]
     }
 
+    /// The family of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        LIMITS.iter().find(|limits| limits.name == name).map(|limits| limits.family)
+    }
+
     /// Whether its calls are hunting queries, which are refused in words of their own.
     pub(crate) const fn is_hunting(self) -> bool {
         matches!(self, Self::Hunting | Self::GraphHunting)
@@ -136,7 +142,13 @@ mod tests {
         for (index, limits) in LIMITS.iter().enumerate() {
             assert_eq!(limits.family as usize, index, "{limits:?}");
             assert_eq!(limits.family.limits(), limits);
+            assert_eq!(Family::named(limits.name), Some(limits.family));
         }
+    }
+
+    #[test]
+    fn a_name_of_none_is_no_family() {
+        assert_eq!(Family::named("Alerts"), None);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! The API's times: written as it takes them, read exactly as it gives them.
 
 use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Tells what time it is. Unit: milliseconds since 1970, UTC. Whoever has the clock hands it in.
+pub type WallClock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// A moment as the API can tell it. Unit: 100 ns since 1970, UTC; years -9999 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,41 +1,41 @@
 //! An application that proves itself by a secret.
 
+use super::form::{self, Proof};
+use super::kept::{Kept, one_line};
 use super::{Identity, Secret, TokenEndpoint};
 use crate::error::Error;
 use crate::transport::HttpRequest;
-use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use std::io::ErrorKind::NotFound;
 use std::path::PathBuf;
-use url::form_urlencoded;
 
 /// Where the secret is.
 #[derive(Debug, Clone)]
 pub enum SecretSource {
     /// Here.
     Fixed(Secret),
-    /// In a file that is read for each request, so that a new secret needs no restart.
-    File(PathBuf),
+    /// In a file.
+    File(SecretFile),
 }
 
+/// A file that is read for each request, so that a new secret needs no restart; a broken or empty one keeps the old.
+#[derive(Debug, Clone)]
+pub struct SecretFile(Kept<Secret>);
+
 impl SecretSource {
-    /// The secret as it is now, without line breaks at its end. Fails on a file that is absent, unreadable or empty.
+    /// A secret in a file, without the line's end behind it.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::File(SecretFile(Kept::new([path.into()], one_line)))
+    }
+
+    /// The secret as it is now. Fails on an empty one, and on a file that never held one.
     fn read(&self) -> Result<Secret, Error> {
-        let secret = match self {
-            Self::Fixed(secret) => secret.clone(),
-            Self::File(path) => {
-                let problem = |text| Error::config(format!("read the secret file {}", path.display()), text);
-                let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-                    NotFound => problem("it does not exist"),
-                    _ => problem("it cannot be read as text"),
-                })?;
-                Secret::new(text.trim_end_matches(['\r', '\n']))
+        match self {
+            Self::Fixed(secret) if secret.expose().is_empty() => {
+                Err(Error::config("ask for a token", "the client secret is empty"))
             }
-        };
-        if secret.expose().is_empty() {
-            return Err(Error::config("ask for a token", "the client secret is empty"));
+            Self::Fixed(secret) => Ok(secret.clone()),
+            Self::File(file) => file.0.get(),
         }
-        Ok(secret)
     }
 }
 
@@ -55,25 +55,28 @@ pub struct ClientSecret {
 impl Identity for ClientSecret {
     fn request(&self) -> Result<HttpRequest, Error> {
         let secret = self.secret.read()?;
-        let (audience, value) = self.endpoint.audience(&self.scope);
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", &self.client_id)
-            .append_pair("client_secret", secret.expose())
-            .append_pair(audience, value)
-            .finish();
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let url = self.endpoint.url().clone();
-        Ok(HttpRequest { method: Method::POST, url, headers, body: Some(form.into()) })
+        Ok(form::request(&self.endpoint, &self.client_id, &self.scope, &Proof::Secret(secret.expose())))
+    }
+
+    fn complaint(&self) -> Option<Error> {
+        match &self.secret {
+            SecretSource::Fixed(_) => None,
+            SecretSource::File(file) => file.0.complaint(),
+        }
+    }
+
+    fn changed(&self) -> bool {
+        match &self.secret {
+            SecretSource::Fixed(_) => false,
+            SecretSource::File(file) => file.0.changed(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use url::Url;
+    use url::{Url, form_urlencoded};
 
     fn identity(secret: SecretSource) -> ClientSecret {
         let authority = Url::parse("https://login.example").expect("an address");
@@ -107,17 +110,25 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_file_is_read_for_each_request() {
-        let path = std::env::temp_dir().join(format!("mde-client-secret-{}", std::process::id()));
-        let identity = identity(SecretSource::File(path.clone()));
+    fn a_secret_file_is_read_for_each_request_and_a_broken_one_keeps_the_old() {
+        let folder = tempfile::tempdir().expect("a writable temporary folder");
+        let path = folder.path().join("secret");
+        let identity = identity(SecretSource::file(&path));
+        assert!(identity.request().expect_err("no file").to_string().contains("does not exist"));
         std::fs::write(&path, "first\r\n").expect("a writable temporary folder");
         assert_eq!(form(&identity)[2].1, "first");
         std::fs::write(&path, "second").expect("a writable temporary folder");
+        assert!(identity.changed() && identity.complaint().is_none());
         assert_eq!(form(&identity)[2].1, "second");
         std::fs::write(&path, "\n").expect("a writable temporary folder");
+        assert_eq!(form(&identity)[2].1, "second");
+        assert!(identity.complaint().expect("somebody must hear of it").to_string().contains("empty"));
+    }
+
+    #[test]
+    fn an_empty_secret_is_not_sent() {
+        let identity = identity(SecretSource::Fixed(Secret::new("")));
         assert!(identity.request().expect_err("an empty secret").to_string().contains("empty"));
-        std::fs::remove_file(&path).expect("a writable temporary folder");
-        assert!(identity.request().expect_err("no file").to_string().contains("does not exist"));
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub(crate) struct Grant {
     /// Unit: seconds; a number, or a string that holds one.
     #[serde(default)]
     expires_in: Option<Seconds>,
+    /// Unit: seconds since 1970, UTC. An App Service tells nothing else.
+    #[serde(default)]
+    expires_on: Option<Seconds>,
 }
 
 /// A number in either spelling.
@@ -35,14 +38,18 @@ impl Grant {
         serde_json::from_slice(body).ok()
     }
 
-    /// How long the token lives.
-    pub fn lifetime(&self) -> Duration {
-        let seconds = match &self.expires_in {
-            Some(Seconds::Number(seconds)) => Some(*seconds),
-            Some(Seconds::Text(text)) => text.trim().parse().ok(),
-            None => None,
+    /// How long the token lives. An end is relative to the answer's own `Date` (milliseconds since 1970).
+    pub fn lifetime(&self, answered_ms: Option<i64>) -> Duration {
+        let number = |seconds: &Seconds| match seconds {
+            Seconds::Number(seconds) => Some(*seconds),
+            Seconds::Text(text) => text.trim().parse().ok(),
         };
-        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map_or(UNTOLD, |told| told.min(LONGEST))
+        let until_end = || {
+            let end = self.expires_on.as_ref().and_then(number)?;
+            Some(end - answered_ms? as f64 / 1_000.0)
+        };
+        let told = self.expires_in.as_ref().and_then(number).or_else(until_end);
+        told.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map_or(UNTOLD, |told| told.min(LONGEST))
     }
 }
 
@@ -63,8 +70,17 @@ mod tests {
             (r#"{"access_token":"t","expires_in":99999999}"#, 86_400),
         ] {
             let grant = Grant::read(body.as_bytes()).expect("it holds a token");
-            assert_eq!(grant.lifetime(), Duration::from_secs(seconds), "{body}");
+            assert_eq!(grant.lifetime(None), Duration::from_secs(seconds), "{body}");
         }
+        let on = |end: &str, answered| {
+            let body = format!(r#"{{"access_token":"t","expires_on":{end}}}"#);
+            Grant::read(body.as_bytes()).expect("it holds a token").lifetime(answered).as_secs()
+        };
+        assert_eq!(on("\"1506484173\"", Some(1_506_480_573_000)), 3_600);
+        assert_eq!(on("1506484173", Some(1_506_480_573_000)), 3_600);
+        assert_eq!(on("1506484173", None), 300, "relative to nothing");
+        assert_eq!(on("1506484173", Some(1_506_484_174_000)), 300, "it has passed");
+        assert_eq!(on("\"1/1/2030 00:00:00 +00:00\"", Some(0)), 300);
         assert!(Grant::read(br#"{"expires_in":3599}"#).is_none());
         assert!(Grant::read(b"<html>").is_none());
     }

@@ -54,6 +54,19 @@ impl Tokens {
         Self { identity: Box::new(identity), transport, held, turn }
     }
 
+    /// Why the credential of before is still used although its files are newer, for those who tell a person.
+    #[must_use]
+    pub fn complaint(&self) -> Option<Error> {
+        self.identity.complaint()
+    }
+
+    /// Whether the credential's files hold something else than at the last request: then an identity that was refused
+    /// is worth another try at once. Reads the files.
+    #[must_use]
+    pub fn credential_changed(&self) -> bool {
+        self.identity.changed()
+    }
+
     /// What is known, for a moment. Nothing that is held here is left half changed by a panic.
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
@@ -79,12 +92,15 @@ impl Tokens {
         if status != 200 {
             let answered_ms = context.date.map(|date| date.unix_ms);
             let body = body.beginning(ERROR_CAP).await;
-            let refusal = Refusal::read(status, &body, retry_after.as_deref(), answered_ms);
+            let mut refusal = Refusal::read(status, &body, retry_after.as_deref(), answered_ms);
+            refusal.transient |= self.identity.passing().contains(&status);
             return Err(Error::new(ErrorKind::Token(refusal), context));
         }
         let grant = body.whole(ERROR_CAP).await?.and_then(|body| Grant::read(&body));
         grant
-            .and_then(|grant| Token::new(&grant.access_token, asked_at, grant.lifetime()))
+            .and_then(|grant| {
+                Token::new(&grant.access_token, asked_at, grant.lifetime(context.date.map(|date| date.unix_ms)))
+            })
             .ok_or_else(|| Error::new(ErrorKind::NotJson, context))
     }
 

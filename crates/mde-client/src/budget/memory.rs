@@ -1,7 +1,7 @@
 //! A budget for one process, on tokio's clock.
 
 use super::bucket::{Bucket, Room, Throttle};
-use super::windows::{Moment, Window, WindowUse};
+use super::windows::{Moment, SlidingWindows, Window, WindowUse};
 use super::{Budget, Permit, Priority};
 use crate::limits::{Family, LIMITS};
 use std::collections::BTreeMap;
@@ -10,6 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+
+/// What the budget's clock shows at its beginning, so that it can tell moments before that: two hours, where no window is
+/// longer than one.
+const BEGINNING: Moment = Duration::from_secs(7_200);
 
 /// The budget of one application in one tenant, for one process. Clones share it.
 #[derive(Clone)]
@@ -22,7 +26,7 @@ pub struct InMemoryBudget {
 
 /// What all handles share.
 struct Shared {
-    /// The budget's clock begins here.
+    /// The budget's clock shows [`BEGINNING`] here.
     start: Instant,
     /// Locked for moments, never while waiting.
     state: Mutex<State>,
@@ -85,6 +89,39 @@ impl InMemoryBudget {
         Self { shared: Arc::clone(&self.shared), own: Some(state.buckets.len() - 1) }
     }
 
+    /// Waits for room and takes it.
+    pub(super) async fn slot(&self, family: Family, priority: Priority) -> Slot {
+        let shared = &self.shared;
+        let spends = [Some(family as usize), Some(LIMITS.len()), self.own];
+        let mut ticket = Ticket::draw(Arc::clone(shared), priority, spends);
+        loop {
+            // Listening begins before looking, so that no change between the two is missed.
+            let mut changed = pin!(shared.changed.notified());
+            changed.as_mut().enable();
+            match ticket.look() {
+                Ok(slot) => return slot,
+                Err(Some(at)) => tokio::select! {
+                    () = sleep_until(shared.start + at.saturating_sub(BEGINNING)) => {}
+                    () = changed => {}
+                },
+                Err(None) => changed.await,
+            }
+        }
+    }
+
+    /// Counts calls of others as made so many milliseconds from now, or before now.
+    pub(super) fn count(&self, family: Family, calls: u32, from_now_ms: i64) {
+        let now = self.shared.now();
+        let length = Duration::from_millis(from_now_ms.unsigned_abs());
+        let made = if from_now_ms < 0 { now.saturating_sub(length) } else { now + length };
+        let mut state = self.shared.state();
+        for bucket in [family as usize, LIMITS.len()] {
+            state.buckets[bucket].windows_mut().count(made, calls);
+        }
+        drop(state);
+        self.shared.changed.notify_waiters();
+    }
+
     /// How full every quota is: the families in their order, then the tenant's further limits, then those of services.
     #[must_use]
     pub fn snapshot(&self) -> Vec<BucketUse> {
@@ -105,22 +142,7 @@ impl InMemoryBudget {
 #[async_trait::async_trait]
 impl Budget for InMemoryBudget {
     async fn acquire(&self, family: Family, priority: Priority) -> Permit {
-        let shared = &self.shared;
-        let spends = [Some(family as usize), Some(LIMITS.len()), self.own];
-        let mut ticket = Ticket::draw(Arc::clone(shared), priority, spends);
-        loop {
-            // Listening begins before looking, so that no change between the two is missed.
-            let mut changed = pin!(shared.changed.notified());
-            changed.as_mut().enable();
-            match ticket.look() {
-                Ok(permit) => return permit,
-                Err(Some(at)) => tokio::select! {
-                    () = sleep_until(shared.start + at) => {}
-                    () = changed => {}
-                },
-                Err(None) => changed.await,
-            }
-        }
+        self.slot(family, priority).await.permit()
     }
 
     fn throttled(&self, family: Family, throttle: &Throttle) {
@@ -133,7 +155,7 @@ impl Budget for InMemoryBudget {
 impl Shared {
     /// The time on the budget's clock.
     fn now(&self) -> Moment {
-        self.start.elapsed()
+        BEGINNING + self.start.elapsed()
     }
 
     /// The state, for a moment. Nothing here panics half-way.
@@ -141,15 +163,18 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Something is to be entered in each of those buckets, and may make room.
+    fn enter(&self, spends: Spends, entry: impl Fn(&mut SlidingWindows)) {
+        let mut state = self.state();
+        spends.into_iter().flatten().for_each(|bucket| entry(state.buckets[bucket].windows_mut()));
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
     /// A call that spent from those buckets is answered.
     fn answered(&self, spends: Spends) {
         let now = self.now();
-        let mut state = self.state();
-        for bucket in spends.into_iter().flatten() {
-            state.buckets[bucket].windows_mut().answer(now);
-        }
-        drop(state);
-        self.changed.notify_waiters();
+        self.enter(spends, |windows| windows.answer(now));
     }
 }
 
@@ -209,8 +234,8 @@ impl Ticket {
         Self { shared, place, spends, done: false }
     }
 
-    /// The permit, or the moment at which to look again; without one, when something changes.
-    fn look(&mut self) -> Result<Permit, Option<Moment>> {
+    /// The room, or the moment at which to look again; without one, when something changes.
+    fn look(&mut self) -> Result<Slot, Option<Moment>> {
         let now = self.shared.now();
         let mut state = self.shared.state();
         let others = |state: &State| state.waiting.values().filter(|waiting| waiting.granted).count();
@@ -229,8 +254,7 @@ impl Ticket {
         if !granted {
             return Err(next);
         }
-        let (shared, spends) = (Arc::clone(&self.shared), self.spends);
-        Ok(Permit::new(move || shared.answered(spends)))
+        Ok(Slot { shared: Arc::clone(&self.shared), spends: Some(self.spends) })
     }
 }
 
@@ -245,6 +269,36 @@ impl Drop for Ticket {
             self.shared.answered(self.spends);
         } else {
             self.shared.changed.notify_waiters();
+        }
+    }
+}
+
+/// Room for one call, entered in its buckets. Dropped, it counts as a call that was answered.
+pub(super) struct Slot {
+    /// Where it is entered.
+    shared: Arc<Shared>,
+    /// In which buckets; `None` once it has been given back.
+    spends: Option<Spends>,
+}
+
+impl Slot {
+    /// The right to make the call.
+    pub fn permit(self) -> Permit {
+        Permit::new(move || drop(self))
+    }
+
+    /// The call is not made: its room is free again at once.
+    pub fn give_back(mut self) {
+        if let Some(spends) = self.spends.take() {
+            self.shared.enter(spends, SlidingWindows::give_back);
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(spends) = self.spends.take() {
+            self.shared.answered(spends);
         }
     }
 }

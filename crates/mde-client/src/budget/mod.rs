@@ -1,17 +1,23 @@
 //! Who may call when, so that no window of the vendor's is ever exceeded.
 //!
 //! A call holds its slot from sending until a minute (an hour) after its answer. Counted at sending, a burst that
-//! travels slowly would arrive within one window together with the burst after it.
+//! travels slowly would arrive within one window together with the burst after it. A [`JournaledBudget`] keeps its promise
+//! over restarts and among processes as well.
 
 mod bucket;
+mod journal;
+mod journaled;
 mod memory;
 mod windows;
 
 pub use bucket::{Bucket, Room, Throttle};
+pub use journal::{Appended, Block, Found, Journal, JournalError};
+pub use journaled::JournaledBudget;
 pub use memory::{BucketUse, InMemoryBudget};
 pub use windows::{Moment, SlidingWindows, Window, WindowUse};
 
 use crate::limits::Family;
+use tokio::time::Instant;
 
 /// How urgent a call is. The order is that in which those who wait are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,12 +61,29 @@ pub trait Budget: Send + Sync {
 ///
 /// It counts for as long as it is held and for the length of each window after that. Dropped, it counts as answered.
 #[must_use = "a permit that is dropped counts as a call"]
-pub struct Permit(Option<Box<dyn FnOnce() + Send>>);
+pub struct Permit {
+    /// Told once.
+    answered: Option<Box<dyn FnOnce() + Send>>,
+    /// The call may be sent no later.
+    until: Option<Instant>,
+}
 
 impl Permit {
     /// A permit that tells `answered` once, when the answer's head has arrived or the permit is dropped.
     pub fn new(answered: impl FnOnce() + Send + 'static) -> Self {
-        Self(Some(Box::new(answered)))
+        Self { answered: Some(Box::new(answered)), until: None }
+    }
+
+    /// The same, for a call that is sent before that moment.
+    pub fn until(mut self, until: Instant) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// Whether the call may still be sent.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
     }
 
     /// The head of the answer has arrived, or none will.
@@ -71,7 +94,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(answered) = self.0.take() {
+        if let Some(answered) = self.answered.take() {
             answered();
         }
     }

@@ -125,6 +125,11 @@ impl SlidingWindows {
         self.open += 1;
     }
 
+    /// A call that was entered is not made after all.
+    pub fn give_back(&mut self) {
+        self.open = self.open.saturating_sub(1);
+    }
+
     /// A call that was sent is answered.
     pub fn answer(&mut self, now: Moment) {
         self.open = self.open.saturating_sub(1);

@@ -1,8 +1,10 @@
 //! Tokens: one request however many ask, renewed ahead, refused for good or for now.
 
-use crate::script::{End, Reply, SECRET, Script, tokens};
-use mde_client::ErrorKind;
-use mde_client::auth::{Token, TokenSource, Tokens};
+use crate::script::{End, Reply, SECRET, Script, jwt, tokens};
+use mde_client::auth::{
+    FederatedToken, Identity, ManagedHost, ManagedIdentity, Token, TokenEndpoint, TokenSource, Tokens,
+};
+use mde_client::{ErrorKind, Transport, Url};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -187,4 +189,84 @@ async fn an_answer_that_holds_no_token_is_an_error_of_its_kind() {
 async fn the_numbers_of_a_managed_identity_may_be_strings() {
     let script = Script::new([Reply::new(200, r#"{"access_token":"one","expires_in":"3599","not_before":"1"}"#)]);
     assert_eq!(token(&tokens(&script)).await, "Bearer one");
+}
+
+/// Tokens of an identity other than a secret in memory.
+fn tokens_of(identity: impl Identity + 'static, script: &Arc<Script>) -> Tokens {
+    Tokens::new(identity, Arc::clone(script) as Arc<dyn Transport>)
+}
+
+fn endpoint() -> TokenEndpoint {
+    TokenEndpoint::new(&Url::parse("https://login.example").expect("an address"), "tenant").expect("a good address")
+}
+
+#[tokio::test]
+async fn a_federated_token_is_read_for_each_request_and_the_last_good_one_serves_on() {
+    let folder = tempfile::tempdir().expect("a writable temporary folder");
+    let file = folder.path().join("token");
+    let script = Script::new((0..4).map(|_| Reply::token("one", 3_599)));
+    let tokens = tokens_of(FederatedToken::new(endpoint(), "app", "https://api.example/.default", &file), &script);
+    let error = tokens.token().await.expect_err("no file yet");
+    assert!(matches!(error.kind(), ErrorKind::Config(_)) && script.asked().is_empty(), "{error}");
+    for (content, sent) in [("first\n", "first"), ("second", "second"), ("", "second"), ("third", "third")] {
+        std::fs::write(&file, content).expect("a writable temporary folder");
+        assert!(tokens.credential_changed());
+        let token = tokens.token().await.expect("a token");
+        tokens.refused(&token);
+        assert!(!tokens.credential_changed());
+        assert_eq!(tokens.complaint().is_some(), content.is_empty());
+        let request = script.asked().pop().expect("a request");
+        assert_eq!(request.url.as_str(), "https://login.example/tenant/oauth2/v2.0/token");
+        let form = String::from_utf8(request.body.expect("a form").to_vec()).expect("text");
+        assert!(
+            form.ends_with(&format!("&client_assertion={sent}&scope=https%3A%2F%2Fapi.example%2F.default")),
+            "{form}"
+        );
+    }
+    assert!(!format!("{:?}", script.asked()).contains("third"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_managed_identity_that_tells_an_end_only_is_renewed_ahead_of_it() {
+    let host = ManagedHost::metadata_at(Url::parse("http://127.0.0.1:9/token").expect("an address")).expect("local");
+    let reply = |text: &str, end: u64| {
+        let body = format!(r#"{{"access_token":"{text}","expires_on":"{end}","token_type":"Bearer"}}"#);
+        Reply::new(200, body).header("date", "Tue, 24 Nov 2026 09:00:00 GMT")
+    };
+    let script = Script::new([reply("one", 1_795_514_400), reply("two", 1_795_514_400)]);
+    let identity = ManagedIdentity { host, client_id: None, scope: "https://api.example/.default".into() };
+    let tokens = Arc::new(tokens_of(identity, &script));
+    assert_eq!(token(&tokens).await, "Bearer one");
+    sleep(s(3_299)).await;
+    assert_eq!(token(&tokens).await, "Bearer one", "an hour, of which five minutes are kept");
+    sleep(s(1)).await;
+    assert_eq!(token(&tokens).await, "Bearer two");
+    assert_eq!(script.asked()[0].headers["metadata"], "true");
+}
+
+#[tokio::test]
+async fn metadata_that_is_being_renewed_is_no_refusal_and_an_unknown_identity_is() {
+    for (status, transient) in [(404, true), (410, true), (429, true), (503, true), (400, false)] {
+        let script = Script::new([Reply::new(status, r#"{"error":"invalid_request"}"#)]);
+        let scope = "https://api.example/.default".to_owned();
+        let identity = ManagedIdentity { host: ManagedHost::metadata(), client_id: None, scope };
+        let error = tokens_of(identity, &script).token().await.expect_err("no token");
+        assert!(
+            matches!(error.kind(), ErrorKind::Token(refusal) if refusal.transient == transient),
+            "{status} {error}"
+        );
+    }
+    let error = tokens(&Script::new([Reply::new(404, "")])).token().await.expect_err("no token");
+    assert!(matches!(error.kind(), ErrorKind::Token(refusal) if !refusal.transient), "elsewhere it is final: {error}");
+}
+
+#[tokio::test]
+async fn the_roles_of_a_token_are_told_and_an_opaque_one_tells_none() {
+    let roles =
+        async |text: &str| tokens(&Script::new([Reply::token(text, 3_599)])).token().await.expect("a token").roles();
+    assert_eq!(roles(&jwt(r#"{"roles":["Alert.Read.All"]}"#)).await, Some(vec!["Alert.Read.All".to_owned()]));
+    assert_eq!(roles(&jwt(r#"{"aud":"x"}"#)).await, Some(Vec::new()), "nothing was granted");
+    for opaque in ["opaque", "a.b", "e30.%%%.x", &jwt(r#"{"roles":"Alert.Read.All"}"#)] {
+        assert_eq!(roles(opaque).await, None, "{opaque}");
+    }
 }

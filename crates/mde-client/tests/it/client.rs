@@ -1,11 +1,14 @@
 //! One call: what is sent, what each answer means, what is spent.
 
-use crate::script::{End, Reply, Script, alerts, client, spent, tokens};
-use mde_client::budget::{Budget, InMemoryBudget, Window};
+use crate::script::{End, Numbered, Reply, Script, alerts, client, spent, tokens};
+use mde_client::auth::{Token, TokenSource};
+use mde_client::budget::{Budget, InMemoryBudget, Permit, Priority, Throttle, Window};
+use mde_client::limits::Family;
 use mde_client::query::{Filter, Query};
 use mde_client::retry::Retry;
-use mde_client::{Client, Error, ErrorKind, Transport, Url};
+use mde_client::{Client, Error, ErrorKind, ServerDate, Transport, Url};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The error of one call that is answered so.
@@ -218,4 +221,48 @@ async fn a_call_holds_its_slot_until_a_minute_after_its_answer() {
 async fn a_failing_server_that_names_a_wait_is_given_it() {
     let error = failed(Reply::new(503, "").header("retry-after", "120")).await;
     assert_eq!(error.retry(), Retry::After(Duration::from_secs(120)));
+}
+
+/// A budget whose first permit is good for five seconds only.
+struct Hasty(AtomicU32);
+
+#[async_trait::async_trait]
+impl Budget for Hasty {
+    async fn acquire(&self, _: Family, _: Priority) -> Permit {
+        let good = if self.0.fetch_add(1, Ordering::Relaxed) == 0 { 5 } else { 3_600 };
+        Permit::new(|| ()).until(tokio::time::Instant::now() + Duration::from_secs(good))
+    }
+
+    fn throttled(&self, _: Family, _: &Throttle) {}
+}
+
+/// A source whose second token takes its time.
+#[derive(Default)]
+struct Slow(Numbered, AtomicU32);
+
+#[async_trait::async_trait]
+impl TokenSource for Slow {
+    async fn token(&self) -> Result<Token, Error> {
+        if self.1.fetch_add(1, Ordering::Relaxed) == 1 {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+        }
+        self.0.token().await
+    }
+
+    fn refused(&self, _: &Token) {}
+
+    fn date(&self) -> Option<ServerDate> {
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_a_slow_token_outlasts_is_not_used() {
+    let script = Script::new([Reply::new(200, r#"{"value":[]}"#)]);
+    let budget = Arc::new(Hasty(AtomicU32::new(0)));
+    let base = Url::parse("https://api.example").expect("an address");
+    let transport = Arc::clone(&script) as Arc<dyn Transport>;
+    let client = Client::new(base, transport, Arc::new(Slow::default()), Arc::clone(&budget) as Arc<dyn Budget>);
+    client.expect("a good base").get(&alerts()).await.expect("200");
+    assert_eq!((budget.0.load(Ordering::Relaxed), script.asked().len()), (2, 1));
 }

@@ -71,7 +71,7 @@ fn identity(input: &Input, scope: &str) -> Result<ClientSecret, Error> {
         client_id: credentials.client_id.clone(),
         secret: match &credentials.proof {
             Proof::Secret(secret) => SecretSource::Fixed(Secret::new(secret.expose())),
-            Proof::SecretFile(path) => SecretSource::File(path.clone()),
+            Proof::SecretFile(path) => SecretSource::file(path),
         },
         scope: scope.to_owned(),
     })

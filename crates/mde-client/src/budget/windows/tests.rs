@@ -164,6 +164,104 @@ proptest! {
     }
 }
 
+/// Something that happens to the windows.
+#[derive(Debug, Clone)]
+enum Event {
+    /// A call of that priority is sent if there is room.
+    Send(Priority),
+    /// The oldest call under way is answered.
+    Answer,
+    /// The newest call under way is not made after all.
+    GiveBack,
+    /// Calls of others are counted, some before now, some ahead.
+    Count(u32, i64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let priorities =
+        [Priority::NewestAlerts, Priority::Alerts, Priority::Lists, Priority::Hunting, Priority::Enrichment];
+    prop_oneof![
+        6 => prop::sample::select(priorities.to_vec()).prop_map(Event::Send),
+        4 => Just(Event::Answer),
+        1 => Just(Event::GiveBack),
+        1 => (1_u32..6, -30_000_i64..15_000).prop_map(|(calls, ahead)| Event::Count(calls, ahead)),
+    ]
+}
+
+/// All calls ever, and the rules of design.md 5 in as many words.
+struct Model {
+    windows: Vec<Window>,
+    open: usize,
+    answered: Vec<Duration>,
+}
+
+impl Model {
+    /// Whether a call may be sent: in each window fewer calls count than the limit less what is kept from that priority.
+    fn has_room(&self, now: Duration, priority: Priority) -> bool {
+        self.windows.iter().all(|window| {
+            let counting = self.answered.iter().filter(|answered| **answered + window.period >= now).count();
+            let kept = match priority {
+                Priority::NewestAlerts => 0,
+                Priority::Enrichment => window.limit / 5,
+                _ => window.limit / 10,
+            };
+            self.open + counting < (window.limit - kept) as usize
+        })
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn there_is_room_exactly_when_a_count_over_all_calls_says_so(
+        events in prop::collection::vec((0_u64..3_000, event()), 1..200),
+        short in (1_u64..8, 1_u32..30),
+        long in (8_u64..60, 1_u32..60),
+    ) {
+        let mut log = windows(&[short, long]);
+        let mut model = Model { windows: log.windows().to_vec(), open: 0, answered: Vec::new() };
+        let mut now = s(100);
+        for (pause, event) in events {
+            now += Duration::from_millis(pause);
+            match event {
+                Event::Send(priority) => {
+                    let room = log.room(now, priority);
+                    prop_assert_eq!(room == Room::Now, model.has_room(now, priority), "{:?}", room);
+                    match room {
+                        Room::Now => {
+                            log.send();
+                            model.open += 1;
+                        }
+                        Room::At(at) => {
+                            prop_assert!(at > now && !model.has_room(at - STEP, priority), "no earlier than that");
+                            prop_assert!(model.has_room(at, priority), "and then surely");
+                        }
+                        Room::AfterAnAnswer => {
+                            prop_assert!(!model.has_room(now + s(1_000), priority), "waiting alone does not help");
+                        }
+                    }
+                }
+                Event::Answer if model.open > 0 => {
+                    log.answer(now);
+                    model.open -= 1;
+                    model.answered.push(now);
+                }
+                Event::GiveBack if model.open > 0 => {
+                    log.give_back();
+                    model.open -= 1;
+                }
+                Event::Count(calls, ahead) => {
+                    let made = Duration::from_millis((now.as_millis() as i64 + ahead).unsigned_abs());
+                    log.count(made, calls);
+                    (0..calls).for_each(|_| model.answered.push(made));
+                }
+                Event::Answer | Event::GiveBack => {}
+            }
+        }
+    }
+}
+
 #[test]
 fn a_slow_burst_and_the_burst_after_it_stay_below_the_vendors_minute() {
     // The history that broke counting at sending: a burst that takes two seconds to arrive, then one that takes none.
