@@ -1,11 +1,13 @@
 //! The project's own tasks: `cargo x check` is the gate and equals CI.
+#![expect(clippy::print_stderr, reason = "it speaks to the person who called it")]
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, Subcommand};
-use std::process::Command;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::process::{Command, Stdio};
 
 /// The project's own tasks.
 #[derive(Parser)]
+#[command(name = "cargo x", bin_name = "cargo x")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -14,30 +16,115 @@ struct Arguments {
 /// What can be asked for.
 #[derive(Subcommand)]
 enum Task {
-    /// Format, lints as errors, all tests.
+    /// The gate: format, lints as errors, all tests (generated files among them), licences and bans.
     Check,
     /// Rewrites the golden files; review the difference like code.
     Golden,
+    /// Rewrites docs/config.md and docs/services.md from the code that they describe.
+    Docs,
+    /// Simulator, collector and output in one process: see it work. Arguments go to `mde-collector demo`.
+    Demo {
+        /// For example `--for 1m`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        more: Vec<String>,
+    },
+    /// Measures a release build; fails where a goal is missed. docs/benchmarks.md says what the figures mean.
+    Bench {
+        /// All, one after the other, when none is named.
+        which: Option<Bench>,
+        /// For example `--alerts 25000,250000` after `memory`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        more: Vec<String>,
+    },
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, ValueEnum)]
+enum Bench {
+    /// Peak memory of `run --once` with a file and a TLS output: below 40 MiB.
+    Memory,
+    /// Throughput over TLS, confirmed after 5 s against at once: at least 0.9.
+    Confirm,
+    /// Time of a first run against a tenant without alerts, and the size of the binary.
+    Start,
+    /// Events a second of one core.
+    Flatten,
+    /// Commits, reads, octets written and memory of the store.
+    Store,
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Check => {
-            cargo(&["fmt", "--all", "--check"], None)?;
-            cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], None)?;
-            cargo(&["test", "--workspace"], None)
+            cargo(&["fmt", "--all", "--check"])?;
+            cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+            cargo(&["test", "--workspace"])?;
+            deny()
         }
-        Task::Golden => cargo(&["test", "--package", "mde-collector", "--lib", "golden"], Some("UPDATE_GOLDEN")),
+        Task::Golden => rewrite("golden"),
+        Task::Docs => rewrite("docs_are_current"),
+        Task::Demo { more } => cargo_with(&["run", "--release", "--package", "mde-collector", "--", "demo"], &more),
+        Task::Bench { which: Some(which), more } => bench(which, &more),
+        Task::Bench { which: None, .. } => Bench::value_variants().iter().try_for_each(|which| bench(*which, &[])),
     }
 }
 
-/// Runs cargo, with a variable set to 1 if one is named.
-fn cargo(arguments: &[&str], variable: Option<&str>) -> Result<()> {
+/// Runs the tests of that name, told to write what they would compare with.
+fn rewrite(test: &str) -> Result<()> {
     let mut command = Command::new(env!("CARGO"));
-    command.args(arguments);
-    if let Some(variable) = variable {
-        command.env(variable, "1");
+    run(command.args(["test", "--package", "mde-collector", "--lib", test]).env("UPDATE_GOLDEN", "1"))
+}
+
+/// Runs one benchmark.
+fn bench(which: Bench, more: &[String]) -> Result<()> {
+    let of = |name: &'static str| ["bench", "--quiet", "--package", "mde-collector", "--bench", name, "--"];
+    let end_to_end = |name| cargo_with(&[&of("end_to_end")[..], &[name]].concat(), more);
+    match which {
+        Bench::Memory => end_to_end("memory"),
+        Bench::Confirm => end_to_end("confirm"),
+        Bench::Start => end_to_end("start"),
+        Bench::Flatten => cargo_with(&of("flatten"), more),
+        Bench::Store => {
+            let test =
+                ["test", "--release", "--quiet", "--package", "mde-collector", "--lib", "sqlite::tests::measure"];
+            let told = ["--", "--ignored", "--nocapture", "--test-threads", "1"];
+            cargo_with(&[&test[..], &told].concat(), more)
+        }
     }
+}
+
+/// Licences, bans and sources need nothing but the tree; advisories need today's database.
+fn deny() -> Result<()> {
+    let asks = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO"));
+        let answer = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        answer.is_ok_and(|status| status.success())
+    };
+    if !asks(&["deny", "--version"]) {
+        eprintln!("cargo-deny is not installed: licences, bans and advisories were not checked");
+        return Ok(());
+    }
+    cargo(&["deny", "--log-level", "error", "check", "bans", "licenses", "sources"])?;
+    if !asks(&["deny", "fetch", "db"]) {
+        eprintln!("the advisory database cannot be reached: advisories were not checked");
+        return Ok(());
+    }
+    cargo(&["deny", "check", "advisories"])
+}
+
+/// Runs cargo.
+fn cargo(arguments: &[&str]) -> Result<()> {
+    cargo_with(arguments, &[])
+}
+
+/// Runs cargo, with the caller's own arguments last.
+fn cargo_with(arguments: &[&str], more: &[String]) -> Result<()> {
+    run(Command::new(env!("CARGO")).args(arguments).args(more))
+}
+
+/// Runs a command to its end.
+fn run(command: &mut Command) -> Result<()> {
+    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
     let shown = format!("cargo {}", arguments.join(" "));
     let status = command.status().with_context(|| format!("failed to start {shown}"))?;
     ensure!(status.success(), "{shown} failed");

@@ -104,6 +104,7 @@ pub(crate) async fn failure(
         403 => ErrorKind::Forbidden { missing: wording::missing_roles(&message) },
         404 => ErrorKind::NotFound,
         408 => ErrorKind::Timeout,
+        400 if wording::result_too_large(&message) => ErrorKind::ResultTooLarge,
         400..500 => ErrorKind::BadRequest,
         500.. => ErrorKind::Server { status, after },
         _ => ErrorKind::Unexpected { status },

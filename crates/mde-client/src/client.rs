@@ -8,11 +8,12 @@ use crate::budget::{Budget, Priority};
 use crate::error::{Context, Error, ErrorKind};
 use crate::limits::Family;
 use crate::link::NextLink;
-use crate::page::Page;
+use crate::page::{Page, VALUE};
 use crate::query::Query;
 use crate::transport::{HttpRequest, HttpResponse, Transport, TransportError};
+use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,14 +126,30 @@ impl Client {
     /// Makes one call: a 200 whose body is still arriving, or an error. A 401 is met with a new token once; nothing
     /// else is tried again here.
     pub async fn get(&self, get: &Get) -> Result<Answer, Error> {
-        let context = get.context();
         let url = self.base.join(&get.path, &get.query)?;
+        self.call((get.family, get.priority), url, None, VALUE, get.context()).await
+    }
+
+    /// Where the API lies.
+    pub(crate) const fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// One call: a GET, or with a body a POST; `rows` is the member of the answer that holds them.
+    pub(crate) async fn call(
+        &self,
+        spend: (Family, Priority),
+        url: Url,
+        body: Option<Bytes>,
+        rows: &'static str,
+        context: Context,
+    ) -> Result<Answer, Error> {
         // A refused identity must not spend quota, so the token is asked for before the wait; and after it again,
         // since the wait can outlast the token.
         self.tokens.token().await?;
-        let (mut token, mut response) = self.send(get, &url, &context).await?;
+        let (mut token, mut response) = self.send(spend, &url, body.as_ref(), &context).await?;
         if response.status == 401 {
-            let error = self.failed(get, response, &context, &token).await;
+            let error = self.failed(spend.0, response, &context, &token).await;
             if *error.kind() != ErrorKind::Unauthorized {
                 return Err(error);
             }
@@ -140,26 +157,37 @@ impl Client {
             if self.tokens.token().await? == token {
                 return Err(error);
             }
-            (token, response) = self.send(get, &url, &context).await?;
+            (token, response) = self.send(spend, &url, body.as_ref(), &context).await?;
         }
         if response.status != 200 {
-            return Err(self.failed(get, response, &context, &token).await);
+            return Err(self.failed(spend.0, response, &context, &token).await);
         }
         let context = head(&response, context);
         let (date, request_id) = (context.date, context.request_id.clone());
         let body = Body::new(response.body, self.options.silence_timeout, context);
-        let page = Page::new(body, self.options.entity_cap, self.base.clone(), url);
+        let page = Page::new(body, (rows, self.options.entity_cap), self.base.clone(), url);
         Ok(Answer { status: response.status, date, request_id, page })
     }
 
     /// Spends one call of the budget on sending the request, and returns the head with the token it was sent with.
-    async fn send(&self, get: &Get, url: &Url, context: &Context) -> Result<(Token, HttpResponse), Error> {
-        let permit = self.budget.acquire(get.family, get.priority).await;
+    async fn send(
+        &self,
+        (family, priority): (Family, Priority),
+        url: &Url,
+        body: Option<&Bytes>,
+        context: &Context,
+    ) -> Result<(Token, HttpResponse), Error> {
+        let permit = self.budget.acquire(family, priority).await;
         let token = self.tokens.token().await?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(AUTHORIZATION, token.header().clone());
-        let request = HttpRequest { method: Method::GET, url: url.clone(), headers, body: None };
+        let mut method = Method::GET;
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            method = Method::POST;
+        }
+        let request = HttpRequest { method, url: url.clone(), headers, body: body.cloned() };
         let answer = timeout(self.options.answer_timeout, self.transport.send(request)).await;
         permit.answered();
         let response = answer.unwrap_or(Err(TransportError::Timeout(None)));
@@ -167,10 +195,10 @@ impl Client {
     }
 
     /// An answer that is no success as an error; a 429 is told to the budget.
-    async fn failed(&self, get: &Get, response: HttpResponse, context: &Context, token: &Token) -> Error {
+    async fn failed(&self, family: Family, response: HttpResponse, context: &Context, token: &Token) -> Error {
         let (error, throttle) = failure(response, self.options.silence_timeout, context.clone(), token).await;
         if let Some(throttle) = throttle {
-            self.budget.throttled(get.family, &throttle);
+            self.budget.throttled(family, &throttle);
         }
         error
     }

@@ -53,6 +53,9 @@ pub enum ErrorKind {
     /// 404.
     #[error("not found")]
     NotFound,
+    /// 400: the result of a hunting query is larger than the API gives.
+    #[error("the result is too large")]
+    ResultTooLarge,
     /// Any other 4xx: asking again cannot help.
     #[error("the request was refused")]
     BadRequest,

@@ -7,6 +7,7 @@ mod body;
 pub mod budget;
 mod client;
 mod error;
+pub mod hunting;
 pub mod limits;
 mod link;
 mod page;

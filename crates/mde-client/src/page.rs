@@ -12,6 +12,9 @@ use splitter::{Fault, Splitter, Step};
 use std::fmt;
 use url::Url;
 
+/// Member of an OData answer that holds the rows.
+pub(crate) const VALUE: &str = "value";
+
 /// A page that is being read. It is a success only once [`Page::next`] has answered `None`: before that, nothing of
 /// it may be committed, since the body can still turn out to be cut.
 pub struct Page {
@@ -50,14 +53,16 @@ pub struct PageEnd {
     pub count: Option<u64>,
     /// `@odata.context`.
     pub context: Option<String>,
+    /// Names of the columns, where the answer tells them: those of a hunting query do.
+    pub columns: Option<Vec<String>>,
     /// A hash of the elements in their order, the same in every run.
     pub digest: u64,
 }
 
 impl Page {
     /// A page whose body has yet to arrive.
-    pub(crate) fn new(body: Body, cap: usize, base: Base, asked: Url) -> Self {
-        Self { body, splitter: Splitter::new(cap), cap, base, asked, state: State::Reading }
+    pub(crate) fn new(body: Body, (rows, cap): (&'static str, usize), base: Base, asked: Url) -> Self {
+        Self { body, splitter: Splitter::new(rows, cap), cap, base, asked, state: State::Reading }
     }
 
     /// The next element of `value`, byte for byte as it came; `None` once the page has been read whole.
@@ -115,8 +120,8 @@ impl Page {
         match self.splitter.end() {
             Ok((rows, digest, annotations)) => {
                 let next_link = annotations.next_link.map(|link| self.base.place(&link, &self.asked));
-                let (count, context) = (annotations.count, annotations.context);
-                self.state = State::Whole(PageEnd { rows, next_link, count, context, digest });
+                let (count, context, columns) = (annotations.count, annotations.context, annotations.columns);
+                self.state = State::Whole(PageEnd { rows, next_link, count, context, columns, digest });
             }
             Err(fault) => self.fail(fault),
         }

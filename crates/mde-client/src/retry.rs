@@ -40,6 +40,7 @@ impl Error {
             | ErrorKind::Forbidden { .. }
             | ErrorKind::NotFound
             | ErrorKind::BadRequest
+            | ErrorKind::ResultTooLarge
             | ErrorKind::Unexpected { .. }
             | ErrorKind::LinkRepeated
             | ErrorKind::PageRepeated

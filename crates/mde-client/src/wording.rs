@@ -73,6 +73,14 @@ pub(crate) fn licence_refusal(message: &str) -> bool {
     ["license", "licence", "account mode"].iter().any(|sign| message.contains(sign))
 }
 
+/// Whether a 400 says that a hunting query gives too much; the vendor has no code for it.
+pub(crate) fn result_too_large(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["exceeded the allowed result size", "result size exceeded", "exceeded the allowed limits"]
+        .iter()
+        .any(|sign| message.contains(sign))
+}
+
 /// The roles that a 403 names as required and not among those granted.
 pub(crate) fn missing_roles(message: &str) -> Vec<String> {
     let Some((_, tail)) = message.split_once("required roles:") else { return Vec::new() };
@@ -133,5 +141,13 @@ mod tests {
         assert!(licence_refusal("Unauthorized request - reason of failure: No Tvm license"));
         assert!(licence_refusal("Account mode is inactive"));
         assert!(!licence_refusal("Unauthorized (invalid or expired authorization header)."));
+    }
+
+    #[test]
+    fn a_result_that_is_too_large_is_told_from_a_query_that_is_wrong() {
+        let too_large =
+            "Query execution has exceeded the allowed result size. Optimize your query by limiting the results";
+        assert!(result_too_large(too_large));
+        assert!(!result_too_large("A recognition error occurred in the query."));
     }
 }

@@ -12,3 +12,4 @@ pub mod pull;
 pub mod record;
 pub mod service;
 pub mod store;
+pub mod telemetry;

@@ -1,6 +1,7 @@
 //! What a simulator is made from. Every value has a default that behaves like the service itself.
 
 use crate::clock::SimClock;
+use crate::kind::Service;
 use crate::quota::{Family, Limits};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -19,6 +20,22 @@ pub struct SimConfig {
     pub clock: SimClock,
     /// The alerts of the tenant.
     pub alerts: AlertConfig,
+    /// The machines of the tenant.
+    pub machines: MachineConfig,
+    /// The software of the tenant.
+    pub software: SoftwareConfig,
+    /// What is wrong with that software.
+    pub vulnerabilities: VulnerabilityConfig,
+    /// What should be done about it.
+    pub recommendations: RecommendationConfig,
+    /// Automated investigations.
+    pub investigations: InvestigationConfig,
+    /// Hunting tables and limits.
+    pub hunting: HuntingConfig,
+    /// Exports.
+    pub exports: ExportConfig,
+    /// Services that [`crate::Sim::inputs_yaml`] asks for. All of them are served, whatever it asks. Default: alerts.
+    pub services: Vec<Service>,
     /// How list answers are cut into pages.
     pub page: PageConfig,
     /// Calls allowed for each API family; a family that is missing has no limit. Default: the documented numbers.
@@ -46,12 +63,103 @@ pub struct AlertConfig {
     pub tied: usize,
     /// That instant, when all are tied; default: the middle of `span`.
     pub tied_at: Option<Timestamp>,
-    /// Machines that the alerts name. Default 500.
+    /// Machines that the alerts name when the tenant has none; else they name the tenant's. Default 500.
     pub machines: u32,
     /// Alerts that appear by themselves, by the clock. Default 0.
     pub new_per_minute: f64,
     /// Updates of alerts that happen by themselves, by the clock. Default 0.
     pub updates_per_minute: f64,
+}
+
+/// The machines of the tenant. Their number costs no memory.
+#[derive(Clone, Debug)]
+pub struct MachineConfig {
+    /// Machines there are at the start. Default 200.
+    pub count: usize,
+    /// Products on one machine, on average. Default 25.
+    pub software: usize,
+    /// How often a machine reports by itself, each at its own time: `lastSeen` moves and nothing else. Default: never.
+    pub report_every: Option<Duration>,
+    /// Machines that come by themselves. Default 0.
+    pub added_per_hour: f64,
+    /// Machines that leave by themselves. Default 0.
+    pub removed_per_hour: f64,
+    /// Machines that report something new. Default 0.
+    pub changed_per_hour: f64,
+    /// Machines that are brought up to date. Default 0.
+    pub patched_per_hour: f64,
+    /// An empty machine list is answered with 404, as the vendor's page says, instead of an empty array. Default: off.
+    pub empty_is_404: bool,
+}
+
+/// The software of the tenant.
+#[derive(Clone, Debug)]
+pub struct SoftwareConfig {
+    /// Products. Default 60.
+    pub count: usize,
+    /// How many of them have no CPE: those are missing in the ordinary inventory. Default 0.
+    pub without_cpe: usize,
+    /// The undocumented properties `installedMachines` and `isNormalized` are there. Default: off.
+    pub undocumented: bool,
+}
+
+/// What is wrong with the tenant's software.
+#[derive(Clone, Debug)]
+pub struct VulnerabilityConfig {
+    /// Vulnerabilities. Default 300.
+    pub count: usize,
+    /// Vulnerabilities that become known. Default 0.
+    pub added_per_hour: f64,
+    /// Vulnerabilities whose entry is updated: `updatedOn` becomes that moment. Default 0.
+    pub updated_per_hour: f64,
+}
+
+/// What should be done about it.
+#[derive(Clone, Debug)]
+pub struct RecommendationConfig {
+    /// Recommendations: four in five are updates of products, the rest settings. Default 40.
+    pub count: usize,
+}
+
+/// Automated investigations.
+#[derive(Clone, Debug)]
+pub struct InvestigationConfig {
+    /// Investigations there are at the start. Default 50.
+    pub count: usize,
+    /// Their start times are spread over this much time before the start. Default 7 days.
+    pub span: Duration,
+    /// Investigations that begin by themselves. Default 0.
+    pub new_per_hour: f64,
+}
+
+/// Hunting tables and limits.
+#[derive(Clone, Debug)]
+pub struct HuntingConfig {
+    /// Rows of each table of events. Default 1.
+    pub rows_per_minute: f64,
+    /// How far back events go from the start; afterwards they go on by the clock. Default 2 days.
+    pub span: Duration,
+    /// One row in so many becomes visible late; 0: none. Default 50.
+    pub late_one_in: u64,
+    /// How much later than its time. Default 20 minutes.
+    pub late_by: Duration,
+    /// One row in so many equals the row before it in every column; 0: none. Default 40.
+    pub twin_one_in: u64,
+    /// Rows of an answer at most; further ones are left out without a word. Default 100,000.
+    pub row_cap: usize,
+    /// Octets of rows in a classic answer at most, beyond that 400. Default 124 MB.
+    pub max_bytes: usize,
+    /// The same on Graph. Default 50 MB.
+    pub graph_max_bytes: usize,
+}
+
+/// Exports.
+#[derive(Clone, Debug)]
+pub struct ExportConfig {
+    /// Exports show the tenant as it was when they were built last, counted from the start; zero: as it is. Default 6 hours.
+    pub rebuilt_every: Duration,
+    /// Files of a file export. Default 3.
+    pub files: usize,
 }
 
 /// How list answers are cut into pages.
@@ -61,6 +169,10 @@ pub struct PageConfig {
     pub size: usize,
     /// Order of rows in lists without `$orderby`. Nothing is documented. Default: newest first.
     pub order: Order,
+    /// Which of the orders that [`Order::Shuffled`] can mean. Default 0.
+    pub shuffle: u64,
+    /// The last so many rows of a page come again in front of the next one. Default 0.
+    pub repeated: usize,
     /// Base of `@odata.nextLink` and `@odata.context`, for example `https://api-eu.securitycenter.windows.com`. Default: as called.
     pub link_base: Option<String>,
     /// At most so many rows come without `$top`, **and no link tells of the rest**. Default: off.
@@ -83,9 +195,9 @@ pub enum Order {
     Shuffled,
 }
 
-/// All application roles that a complete collector needs.
+/// All application roles that a complete collector needs; the last one is Microsoft Graph's.
 /// Source: permission tables of the vendor's API pages.
-pub const ALL_ROLES: [&str; 10] = [
+pub const ALL_ROLES: [&str; 11] = [
     "Alert.Read.All",
     "Machine.Read.All",
     "User.Read.All",
@@ -96,6 +208,7 @@ pub const ALL_ROLES: [&str; 10] = [
     "Software.Read.All",
     "SecurityRecommendation.Read.All",
     "AdvancedQuery.Read.All",
+    "ThreatHunting.Read.All",
 ];
 
 impl Default for SimConfig {
@@ -105,6 +218,14 @@ impl Default for SimConfig {
             seed: 1,
             clock: SimClock::default(),
             alerts: AlertConfig::default(),
+            machines: MachineConfig::default(),
+            software: SoftwareConfig::default(),
+            vulnerabilities: VulnerabilityConfig::default(),
+            recommendations: RecommendationConfig::default(),
+            investigations: InvestigationConfig::default(),
+            hunting: HuntingConfig::default(),
+            exports: ExportConfig::default(),
+            services: vec![Service::Alerts],
             page: PageConfig::default(),
             quota: Family::ALL.iter().map(|family| (*family, family.documented())).collect(),
             token_lifetime: Duration::from_secs(3_599),
@@ -130,11 +251,73 @@ impl Default for AlertConfig {
     }
 }
 
+impl Default for MachineConfig {
+    fn default() -> Self {
+        Self {
+            count: 200,
+            software: 25,
+            report_every: None,
+            added_per_hour: 0.0,
+            removed_per_hour: 0.0,
+            changed_per_hour: 0.0,
+            patched_per_hour: 0.0,
+            empty_is_404: false,
+        }
+    }
+}
+
+impl Default for SoftwareConfig {
+    fn default() -> Self {
+        Self { count: 60, without_cpe: 0, undocumented: false }
+    }
+}
+
+impl Default for VulnerabilityConfig {
+    fn default() -> Self {
+        Self { count: 300, added_per_hour: 0.0, updated_per_hour: 0.0 }
+    }
+}
+
+impl Default for RecommendationConfig {
+    fn default() -> Self {
+        Self { count: 40 }
+    }
+}
+
+impl Default for InvestigationConfig {
+    fn default() -> Self {
+        Self { count: 50, span: Duration::from_secs(7 * 86_400), new_per_hour: 0.0 }
+    }
+}
+
+impl Default for HuntingConfig {
+    fn default() -> Self {
+        Self {
+            rows_per_minute: 1.0,
+            span: Duration::from_secs(2 * 86_400),
+            late_one_in: 50,
+            late_by: Duration::from_secs(20 * 60),
+            twin_one_in: 40,
+            row_cap: 100_000,
+            max_bytes: 124_000_000,
+            graph_max_bytes: 50_000_000,
+        }
+    }
+}
+
+impl Default for ExportConfig {
+    fn default() -> Self {
+        Self { rebuilt_every: Duration::from_secs(6 * 3_600), files: 3 }
+    }
+}
+
 impl Default for PageConfig {
     fn default() -> Self {
         Self {
             size: 10_000,
             order: Order::default(),
+            shuffle: 0,
+            repeated: 0,
             link_base: None,
             hidden_after: None,
             trailing_link: false,

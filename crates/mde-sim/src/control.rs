@@ -1,6 +1,6 @@
 //! `/_sim`: the script, the world and the ledger for tests outside this process. README.md documents it.
 
-use crate::ledger::RequestKind;
+use crate::kind::RequestKind;
 use crate::quota::Family;
 use crate::scenario::Fault;
 use crate::sim::Core;

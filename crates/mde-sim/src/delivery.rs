@@ -1,9 +1,8 @@
 //! An answer on its way out: in chunks, compressed when asked for, cut, slowed or lost when the script says so, and entered in the ledger.
 
 use crate::connection::{Break, Connection, ConnectionLost};
-use crate::ledger::{Entry, Outcome};
+use crate::ledger::{Entry, Outcome, Rows};
 use crate::scenario::{CutEnd, Fault};
-use crate::world::VersionKey;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
@@ -19,7 +18,7 @@ pub(crate) struct Chunk {
     /// Octets.
     pub(crate) bytes: Bytes,
     /// Rows.
-    pub(crate) versions: Vec<VersionKey>,
+    pub(crate) rows: Rows,
 }
 
 /// An answer before it is sent.
@@ -38,6 +37,15 @@ pub(crate) enum Content {
     Whole(Bytes),
     /// It is made while it is sent.
     Stream(BoxStream<'static, Chunk>),
+    /// The same, but it is compressed already, as a file is.
+    Packed(BoxStream<'static, Chunk>),
+}
+
+impl Chunk {
+    /// Octets in which no row ends.
+    pub(crate) fn bare(bytes: Bytes) -> Self {
+        Self { bytes, rows: Rows::Other(0) }
+    }
 }
 
 impl Answer {
@@ -45,6 +53,11 @@ impl Answer {
     pub(crate) fn json(status: StatusCode, document: &impl serde::Serialize) -> Self {
         let text = serde_json::to_vec(document).expect("our documents have text keys and no failing values");
         Self::whole(status, "application/json; charset=utf-8", text.into())
+    }
+
+    /// An answer with one entity.
+    pub(crate) fn odata(body: Vec<u8>) -> Self {
+        Self::whole(StatusCode::OK, "application/json; odata.metadata=minimal; charset=utf-8", body.into())
     }
 
     /// An answer whose body is there.
@@ -70,8 +83,10 @@ pub(crate) async fn deliver(
 ) -> Response<Body> {
     entry.answered(answer.status.as_u16());
     if fault == Some(&Fault::Lost) {
-        if let Content::Stream(chunks) = answer.body {
-            entry.handed_over(chunks.map(|chunk| stream::iter(chunk.versions)).flatten().collect().await);
+        if let Content::Stream(mut chunks) | Content::Packed(mut chunks) = answer.body {
+            while let Some(chunk) = chunks.next().await {
+                entry.handed_over(chunk.rows);
+            }
         }
         entry.close(Outcome::Lost);
         return lose(connection, Break::Close).await;
@@ -88,13 +103,13 @@ pub(crate) async fn deliver(
     let (chunks, length) = match answer.body {
         Content::Whole(bytes) => {
             let length = bytes.len() as u64;
-            (stream::iter([Chunk { bytes, versions: Vec::new() }]).boxed(), Some(length))
+            (stream::iter([Chunk::bare(bytes)]).boxed(), Some(length))
         }
         Content::Stream(chunks) if accepts_gzip(asked) => {
             response = response.header(header::CONTENT_ENCODING, "gzip").header(header::VARY, "Accept-Encoding");
             (gzip(chunks), None)
         }
-        Content::Stream(chunks) => (chunks, None),
+        Content::Stream(chunks) | Content::Packed(chunks) => (chunks, None),
     };
     // What was promised must be more than what comes, or nobody could notice.
     let length = match limit {
@@ -151,7 +166,7 @@ impl Delivery {
         while self.rest.is_empty() && self.room() > 0 {
             match self.chunks.next().await {
                 Some(chunk) => {
-                    self.entry.handed_over(chunk.versions);
+                    self.entry.handed_over(chunk.rows);
                     self.rest = chunk.bytes;
                 }
                 None if self.limit.is_none_or(|(_, end)| end == Some(CutEnd::Complete)) => {
@@ -214,11 +229,11 @@ fn gzip(chunks: BoxStream<'static, Chunk>) -> BoxStream<'static, Chunk> {
             Some(chunk) => {
                 encoder.write_all(&chunk.bytes).and_then(|()| encoder.flush()).expect("writing to memory cannot fail");
                 let bytes = std::mem::take(encoder.get_mut()).into();
-                Some((Chunk { bytes, versions: chunk.versions }, (chunks, Some(encoder))))
+                Some((Chunk { bytes, rows: chunk.rows }, (chunks, Some(encoder))))
             }
             None => {
                 let bytes = encoder.finish().expect("writing to memory cannot fail").into();
-                Some((Chunk { bytes, versions: Vec::new() }, (chunks, None)))
+                Some((Chunk::bare(bytes), (chunks, None)))
             }
         }
     })

@@ -16,14 +16,21 @@ use std::time::Duration;
 use url::form_urlencoded;
 
 /// Resources a token can be for. Source: the vendor's lists of API addresses, current and older, of all clouds.
-const RESOURCES: [&str; 6] = [
+const RESOURCES: [&str; 7] = [
     "https://api.securitycenter.microsoft.com",
     "https://api.security.microsoft.com",
     "https://api.securitycenter.windows.com",
     "https://api-gcc.securitycenter.microsoft.us",
     "https://api-gov.securitycenter.microsoft.us",
     "https://securitycenter.onmicrosoft.com/windowsatpservice",
+    GRAPH,
 ];
+
+/// Microsoft Graph as a resource.
+const GRAPH: &str = "https://graph.microsoft.com";
+
+/// Application roles that Microsoft Graph knows. All others are the Defender API's.
+const GRAPH_ROLES: [&str; 3] = ["ThreatHunting.Read.All", "SecurityAlert.Read.All", "SecurityIncident.Read.All"];
 
 /// What an application proves itself with.
 #[derive(Clone, PartialEq, Eq)]
@@ -92,8 +99,10 @@ pub(crate) struct Caller {
     pub(crate) tenant_id: String,
     /// Application.
     pub(crate) client_id: String,
-    /// Roles granted when the token was issued.
+    /// Roles of the token's resource, granted when the token was issued.
     pub(crate) roles: Vec<String>,
+    /// Whether the token is for Microsoft Graph and not for the Defender API.
+    pub(crate) on_graph: bool,
 }
 
 /// The two forms of the endpoint.
@@ -165,6 +174,14 @@ impl Entra {
     /// Changes the roles that new tokens of the first application carry.
     pub fn set_roles(&self, roles: Vec<String>) {
         self.state().applications[0].roles = roles;
+    }
+
+    /// Changes the roles that new tokens of this application carry; nothing happens when there is no such application.
+    pub fn set_roles_of(&self, client_id: &str, roles: Vec<String>) {
+        let mut state = self.state();
+        if let Some(application) = state.applications.iter_mut().find(|known| known.client_id == client_id) {
+            application.roles = roles;
+        }
     }
 
     /// Changes the lifetime of new tokens.
@@ -248,7 +265,13 @@ impl Entra {
         let caller = Caller {
             tenant_id: state.tenant_id.clone(),
             client_id: application.client_id.clone(),
-            roles: application.roles.clone(),
+            roles: application
+                .roles
+                .iter()
+                .filter(|role| GRAPH_ROLES.contains(&role.as_str()) == (resource == GRAPH))
+                .cloned()
+                .collect(),
+            on_graph: resource == GRAPH,
         };
         let expires = now
             .saturating_add(jiff::SignedDuration::try_from(state.lifetime).unwrap_or(jiff::SignedDuration::MAX))

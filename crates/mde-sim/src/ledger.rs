@@ -3,11 +3,13 @@
 //! Memory is bounded but for the set of versions, which grows with the world: of requests the newest are kept, totals cover all.
 
 use crate::clock::SimClock;
+use crate::kind::{RequestKind, Service};
 use crate::quota::Family;
 use crate::world::VersionKey;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -15,18 +17,15 @@ use tokio::sync::Notify;
 /// Requests that are kept one by one.
 const KEPT_REQUESTS: usize = 65_536;
 
-/// What a request is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RequestKind {
-    /// A token is asked for.
-    Token,
-    /// The alert list, any page of it.
-    Alerts,
-    /// One alert by id.
-    Alert,
-    /// Anything else under the API's address.
-    Other,
+/// Rows of an answer, as the books count them.
+#[derive(Clone, Debug)]
+pub(crate) enum Rows {
+    /// Versions of alerts.
+    Versions(Vec<VersionKey>),
+    /// Entities of another service, each by [`mark`].
+    Entities(Service, Vec<u64>),
+    /// So many rows that are not entities of a service: of related lists and exports.
+    Other(u64),
 }
 
 /// What became of an answer.
@@ -96,6 +95,10 @@ struct State {
     counts: BTreeMap<RequestKind, u64>,
     /// Rows handed over.
     rows: u64,
+    /// The same by service; rows of related lists and exports belong to none.
+    service_rows: BTreeMap<Service, u64>,
+    /// Entities in whole answers by their marks, and how often each was in one. Alerts are among the versions.
+    entities: BTreeMap<(Service, u64), u64>,
     /// Answers of 429 that the quota, not a script, gave.
     throttled: u64,
     /// Versions in whole answers, and how often each was in one.
@@ -109,6 +112,8 @@ struct State {
 pub(crate) struct Summary {
     requests: BTreeMap<RequestKind, u64>,
     rows_served: u64,
+    rows_by_service: BTreeMap<Service, u64>,
+    entities: BTreeMap<Service, usize>,
     throttled: u64,
     peaks: BTreeMap<&'static str, Peak>,
     distinct_versions: usize,
@@ -154,6 +159,31 @@ impl Ledger {
         self.state().versions.clone()
     }
 
+    /// Rows of one service's own list or queries handed over so far.
+    pub fn rows_served_of(&self, service: Service) -> u64 {
+        self.state().service_rows.get(&service).copied().unwrap_or_default()
+    }
+
+    /// Different entities of a service in answers that went out whole. Hunting rows that are equal count once.
+    pub fn entities_served(&self, service: Service) -> usize {
+        let state = self.state();
+        match service {
+            Service::Alerts => state.versions.keys().map(|version| &version.id).collect::<BTreeSet<_>>().len(),
+            _ => state.entities.range((service, 0)..=(service, u64::MAX)).count(),
+        }
+    }
+
+    /// How often whole answers of a service's own list or queries had this entity; a hunting row is named by its JSON.
+    pub fn times_served(&self, service: Service, id: &str) -> u64 {
+        let state = self.state();
+        match service {
+            Service::Alerts => {
+                state.versions.iter().filter(|(version, _)| version.id == id).map(|(_, times)| times).sum()
+            }
+            _ => state.entities.get(&(service, mark(id.as_bytes()))).copied().unwrap_or_default(),
+        }
+    }
+
     /// Calls that the quota refused with 429. Scripted ones do not count: the caller is not at fault.
     pub fn throttled(&self) -> u64 {
         self.state().throttled
@@ -167,6 +197,11 @@ impl Ledger {
     /// Waits until so many rows were handed over.
     pub async fn wait_rows_served(&self, rows: u64) {
         self.wait_until(|ledger| ledger.rows_served() >= rows).await;
+    }
+
+    /// Waits until so many rows of a service's own list or queries were handed over.
+    pub async fn wait_rows_served_of(&self, service: Service, rows: u64) {
+        self.wait_until(|ledger| ledger.rows_served_of(service) >= rows).await;
     }
 
     /// Waits until so many requests of a kind (`None`: of any) have come.
@@ -196,6 +231,12 @@ impl Ledger {
         Summary {
             requests: state.counts.clone(),
             rows_served: state.rows,
+            rows_by_service: state.service_rows.clone(),
+            entities: Service::ALL
+                .into_iter()
+                .map(|service| (service, state.entities.range((service, 0)..=(service, u64::MAX)).count()))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
             throttled: state.throttled,
             peaks: state.arrivals.iter().map(|(family, (_, peak))| (family.name(), *peak)).collect(),
             distinct_versions: state.versions.len(),
@@ -235,7 +276,7 @@ impl Ledger {
         }
         drop(state);
         self.0.changed.notify_waiters();
-        Entry { ledger: self.clone(), number, versions: Vec::new(), closed: false }
+        Entry { ledger: self.clone(), number, held: Vec::new(), closed: false }
     }
 
     /// Enters a refusal by the quota.
@@ -264,8 +305,8 @@ pub(crate) struct Entry {
     ledger: Ledger,
     /// Number of the request.
     number: u64,
-    /// Versions handed over so far.
-    versions: Vec<VersionKey>,
+    /// Rows handed over so far.
+    held: Vec<Rows>,
     /// Whether the outcome is written down.
     closed: bool,
 }
@@ -281,16 +322,20 @@ impl Entry {
     }
 
     /// Writes down rows as they are handed over.
-    pub(crate) fn handed_over(&mut self, versions: Vec<VersionKey>) {
-        if versions.is_empty() {
+    pub(crate) fn handed_over(&mut self, rows: Rows) {
+        let count = rows.count();
+        if count == 0 {
             return;
         }
-        let rows = versions.len() as u64;
-        self.versions.extend(versions);
+        let service = rows.service();
+        self.held.push(rows);
         self.ledger.change(self.number, |state, place| {
-            state.rows += rows;
+            state.rows += count;
+            if let Some(service) = service {
+                *state.service_rows.entry(service).or_default() += count;
+            }
             if let Some(place) = place {
-                state.requests[place].rows += rows;
+                state.requests[place].rows += count;
             }
         });
     }
@@ -300,18 +345,62 @@ impl Entry {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
-        let versions = std::mem::take(&mut self.versions);
+        let held = std::mem::take(&mut self.held);
         self.ledger.change(self.number, |state, place| {
             if let Some(place) = place {
                 state.requests[place].outcome = outcome;
             }
             if outcome == Outcome::Whole {
-                for version in versions {
-                    *state.versions.entry(version).or_default() += 1;
-                }
+                held.into_iter().for_each(|rows| state.enter(rows));
             }
         });
     }
+}
+
+impl State {
+    /// Enters rows of an answer that went out whole.
+    fn enter(&mut self, rows: Rows) {
+        match rows {
+            Rows::Versions(versions) => {
+                for version in versions {
+                    *self.versions.entry(version).or_default() += 1;
+                }
+            }
+            Rows::Entities(service, marks) => {
+                for mark in marks {
+                    *self.entities.entry((service, mark)).or_default() += 1;
+                }
+            }
+            Rows::Other(_) => {}
+        }
+    }
+}
+
+impl Rows {
+    /// How many they are.
+    pub(crate) fn count(&self) -> u64 {
+        match self {
+            Self::Versions(versions) => versions.len() as u64,
+            Self::Entities(_, marks) => marks.len() as u64,
+            Self::Other(count) => *count,
+        }
+    }
+
+    /// Whose they are.
+    fn service(&self) -> Option<Service> {
+        match self {
+            Self::Versions(_) => Some(Service::Alerts),
+            Self::Entities(service, _) => Some(*service),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// A short name for an entity's id or a row's text: the books of 100,000 machines stay small.
+pub(crate) fn mark(name: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Drop for Entry {
@@ -344,7 +433,7 @@ mod tests {
         let (ledger, _) = ledger();
         for outcome in [Some(Outcome::Whole), Some(Outcome::Whole), Some(Outcome::Lost), None] {
             let mut entry = ledger.open(RequestKind::Alerts, None, "/api/alerts", "");
-            entry.handed_over(vec![version("a")]);
+            entry.handed_over(Rows::Versions(vec![version("a")]));
             if let Some(outcome) = outcome {
                 entry.close(outcome);
             }
@@ -373,10 +462,10 @@ mod tests {
             async move { ledger.wait_rows_served(2).await }
         });
         let mut entry = ledger.open(RequestKind::Alerts, None, "", "");
-        entry.handed_over(vec![version("a")]);
+        entry.handed_over(Rows::Versions(vec![version("a")]));
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        entry.handed_over(vec![version("b")]);
+        entry.handed_over(Rows::Versions(vec![version("b")]));
         waiting.await.unwrap();
     }
 }

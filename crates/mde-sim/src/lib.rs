@@ -7,6 +7,9 @@ mod control;
 mod defender;
 mod delivery;
 mod entra;
+mod estate;
+mod export;
+mod kind;
 mod ledger;
 mod odata;
 mod quota;
@@ -18,10 +21,15 @@ mod ticks;
 mod world;
 
 pub use clock::SimClock;
-pub use config::{ALL_ROLES, AlertConfig, Order, PageConfig, SimConfig};
+pub use config::{
+    ALL_ROLES, AlertConfig, ExportConfig, HuntingConfig, InvestigationConfig, MachineConfig, Order, PageConfig,
+    RecommendationConfig, SimConfig, SoftwareConfig, VulnerabilityConfig,
+};
 pub use connection::ConnectionLost;
 pub use entra::{Credentials, Entra};
-pub use ledger::{Ledger, Outcome, Peak, Request, RequestKind};
+pub use estate::{Entity, Picture};
+pub use kind::{RequestKind, Service};
+pub use ledger::{Ledger, Outcome, Peak, Request};
 pub use quota::{Family, Limits};
 pub use scenario::{CutEnd, ErrorBody, Fault, RetryAfter, Scenario, Server, StandingId};
 pub use sim::Sim;

@@ -1,10 +1,10 @@
 //! Faults by script. First in, first out: a request takes the first scripted fault that fits its kind, else the first standing one.
 
-use crate::ledger::RequestKind;
+use crate::kind::RequestKind;
 use crate::world::World;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What goes wrong with a request or its answer.
@@ -86,6 +86,27 @@ pub enum Fault {
         /// Rows that come.
         after: usize,
     },
+    /// One page of a list is a 500, the others are not.
+    FailedPage {
+        /// Which page, counted from 1, in pages of the size that the request asks for or gets.
+        page: usize,
+    },
+    /// The last rows of a page come again in front of the next one.
+    RepeatedRows {
+        /// How many.
+        rows: usize,
+    },
+    /// A request that follows a link, told by a place in the list without `$top`, is a 400.
+    LinkRefused,
+    /// The list has another order with each walk; a walk begins where nothing is skipped.
+    Reordered,
+    /// A hunting query is a 429: computing time is used up.
+    ComputeExhausted {
+        /// The wait. Unit: seconds.
+        seconds: u64,
+    },
+    /// A hunting query is a 400: its result is too large.
+    ResultTooLarge,
 }
 
 /// Where a 429 tells the wait.
@@ -157,8 +178,12 @@ struct State {
     standing: Vec<(StandingId, Option<RequestKind>, Fault)>,
     /// Standing faults so far.
     standing_count: u64,
-    /// Alerts whose evidence the service cannot read.
+    /// Entities whose expanded part the service cannot read.
     poisoned: BTreeSet<String>,
+    /// Entities that it cannot read at all.
+    unreadable: BTreeSet<String>,
+    /// Walks of reordered lists so far.
+    walks: BTreeMap<RequestKind, u64>,
     /// Actions after every so many requests of a kind.
     by_requests: Vec<Counter>,
     /// Actions after every so many rows.
@@ -213,6 +238,7 @@ impl Scenario {
         state.scripted.clear();
         state.standing.clear();
         state.poisoned.clear();
+        state.unreadable.clear();
     }
 
     /// Scripted faults that no request has met yet.
@@ -225,9 +251,16 @@ impl Scenario {
         self.state().poisoned.insert(alert_id.to_owned());
     }
 
-    /// Ends [`Scenario::poison`] for this alert.
-    pub fn heal(&self, alert_id: &str) {
-        self.state().poisoned.remove(alert_id);
+    /// Any answer with this entity in it, of whatever service, is a 500 from now on.
+    pub fn poison_always(&self, id: &str) {
+        self.state().unreadable.insert(id.to_owned());
+    }
+
+    /// Ends [`Scenario::poison`] and [`Scenario::poison_always`] for this entity.
+    pub fn heal(&self, id: &str) {
+        let mut state = self.state();
+        state.poisoned.remove(id);
+        state.unreadable.remove(id);
     }
 
     /// Does something to the world after every `every` answers of a kind: the rows of that answer are chosen, the next ones not.
@@ -276,10 +309,20 @@ impl Scenario {
         .filter(|fault| *fault != Fault::Pass)
     }
 
-    /// Whether the evidence of one of these alerts cannot be read. The ids are made only when there is poison at all.
-    pub(crate) fn is_poisoned(&self, mut ids: impl Iterator<Item = String>) -> bool {
+    /// Whether one of these entities cannot be read. The ids are made only when there is poison at all.
+    pub(crate) fn is_poisoned(&self, mut ids: impl Iterator<Item = String>, expanded: bool) -> bool {
         let state = self.state();
-        !state.poisoned.is_empty() && ids.any(|id| state.poisoned.contains(&id))
+        let (some, all) = (&state.poisoned, &state.unreadable);
+        let expanded = expanded && !some.is_empty();
+        (expanded || !all.is_empty()) && ids.any(|id| all.contains(&id) || expanded && some.contains(&id))
+    }
+
+    /// Which order a reordered list has for this request.
+    pub(crate) fn walk(&self, kind: RequestKind, begins: bool) -> u64 {
+        let mut state = self.state();
+        let walk = state.walks.entry(kind).or_default();
+        *walk += u64::from(begins);
+        *walk
     }
 
     /// Counts an answer whose rows are chosen, and does what is due. Actions may use the script themselves.

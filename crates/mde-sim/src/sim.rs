@@ -7,7 +7,10 @@ use crate::control;
 use crate::defender;
 use crate::delivery::{Answer, deliver, lose};
 use crate::entra::{Credentials, Entra, Protocol};
-use crate::ledger::{Ledger, RequestKind};
+use crate::estate::Plan;
+use crate::export::{self, Builds};
+use crate::kind::RequestKind;
+use crate::ledger::Ledger;
 use crate::quota::{Exceeded, Family, Limits, Quota};
 use crate::scenario::{Fault, Scenario, Server};
 use crate::server;
@@ -15,8 +18,8 @@ use crate::world::{Recipe, World};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{Response, header};
-use axum::routing::post;
+use axum::http::{HeaderMap, Response, header};
+use axum::routing::{get, post};
 use jiff::Timestamp;
 use std::io;
 use std::net::SocketAddr;
@@ -60,6 +63,12 @@ pub(crate) struct Core {
     quota: Mutex<Quota>,
     /// How pages are cut.
     pub(crate) page: PageConfig,
+    /// Builds of exports that are still read.
+    pub(crate) builds: Builds,
+    /// Files of a file export.
+    pub(crate) export_files: usize,
+    /// Whether an empty machine list is a 404.
+    pub(crate) empty_is_404: bool,
 }
 
 impl Sim {
@@ -122,6 +131,11 @@ impl Sim {
         self.core.quota.lock().unwrap_or_else(PoisonError::into_inner).set(family, limits);
     }
 
+    /// Calls of a family accepted in the last minute and the last hour.
+    pub fn quota_used(&self, family: Family) -> (usize, usize) {
+        self.core.quota_used(family)
+    }
+
     /// The router over the same state, for calls in process. Where a socket would be broken before an answer, the response
     /// carries [`ConnectionLost`] as an extension; where it would be broken in the middle, the body ends with an error.
     pub fn router(&self) -> Router {
@@ -151,18 +165,25 @@ impl Sim {
 impl Core {
     /// The parts of a simulator that listens at `address`.
     fn new(config: SimConfig, address: SocketAddr) -> Self {
-        let SimConfig { seed, clock, alerts, page, quota, token_lifetime, roles, listen: _ } = config;
+        let plan = Plan::of(&config);
+        let SimConfig { seed, clock, mut alerts, machines, exports, page, quota, token_lifetime, roles, .. } = config;
+        if machines.count > 0 {
+            alerts.machines = u32::try_from(machines.count).unwrap_or(u32::MAX);
+        }
         let entra = Entra::new(seed, clock.clone(), roles, token_lifetime);
         let recipe = Recipe { seed, tenant_id: entra.credentials().tenant_id, config: alerts };
         Self {
             address,
             seed,
-            world: World::new(recipe, clock.clone()),
+            world: World::new(recipe, plan, clock.clone()),
             scenario: Scenario::default(),
             ledger: Ledger::new(clock.clone()),
             entra,
             quota: Mutex::new(Quota::new(quota)),
             page,
+            builds: Builds::default(),
+            export_files: exports.files,
+            empty_is_404: machines.empty_is_404,
             clock,
         }
     }
@@ -173,8 +194,8 @@ impl Core {
     }
 
     /// The address as the caller spelled it.
-    pub(crate) fn base_of(&self, request: &Request) -> String {
-        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    pub(crate) fn base_of(&self, headers: &HeaderMap) -> String {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         host.map_or_else(|| self.base_url(), |host| format!("http://{host}"))
     }
 
@@ -223,6 +244,7 @@ fn router(core: Arc<Core>) -> Router {
     Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(|core, tenant, request| token(core, tenant, Protocol::V2, request)))
         .route("/{tenant}/oauth2/token", post(|core, tenant, request| token(core, tenant, Protocol::V1, request)))
+        .route(&format!("/{}/{{*path}}", export::files::FOLDER), get(export::files::blob))
         .nest("/_sim", control::routes())
         .fallback(defender::handle)
         .with_state(core)

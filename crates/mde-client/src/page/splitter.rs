@@ -5,6 +5,7 @@
 
 use super::scanner::{Scan, is_blank};
 use bytes::Bytes;
+use serde::Deserialize;
 use std::hash::Hasher;
 
 /// Largest key or annotation (a next link) of a page. Unit: bytes. Links with tokens are some kilobytes.
@@ -15,7 +16,7 @@ const SMALL_CAP: usize = 64 * 1024;
 pub(crate) enum Fault {
     /// It ends before the page does.
     Cut,
-    /// It is no JSON object with one array named `value`.
+    /// It is no JSON object with one array of that name.
     NotAPage,
     /// An entity exceeds the cap.
     TooLarge,
@@ -39,6 +40,8 @@ pub(crate) struct Annotations {
     pub count: Option<u64>,
     /// `@odata.context`.
     pub context: Option<String>,
+    /// Names in `Schema`.
+    pub columns: Option<Vec<String>>,
 }
 
 /// Where in the page we are.
@@ -79,6 +82,8 @@ enum Member {
     Count,
     /// `@odata.context`.
     Context,
+    /// `Schema`: the columns of a hunting query.
+    Schema,
     /// Everything else is passed over.
     Other,
 }
@@ -118,6 +123,8 @@ pub(crate) struct Splitter {
     carry: Vec<u8>,
     /// Where the finished token lies.
     found: Found,
+    /// Name of the array of entities, whatever its case.
+    array: &'static str,
     /// Largest entity. Unit: bytes.
     cap: usize,
     /// Whether `value` has been there.
@@ -131,8 +138,8 @@ pub(crate) struct Splitter {
 }
 
 impl Splitter {
-    /// A splitter that refuses entities over `cap` bytes.
-    pub fn new(cap: usize) -> Self {
+    /// A splitter of the entities in the array of that name, that refuses entities over `cap` bytes.
+    pub fn new(array: &'static str, cap: usize) -> Self {
         Self {
             chunk: Bytes::new(),
             at: 0,
@@ -140,6 +147,7 @@ impl Splitter {
             scan: Scan::default(),
             carry: Vec::new(),
             found: Found::Chunk(0, 0),
+            array,
             cap,
             seen_value: false,
             rows: 0,
@@ -248,7 +256,7 @@ impl Splitter {
     /// A token is complete: what it says is noted.
     fn complete(&mut self, role: Role) -> Result<Place, Fault> {
         match role {
-            Role::Key => Ok(Place::Colon(member(self.entity())?)),
+            Role::Key => Ok(Place::Colon(member(self.entity(), self.array)?)),
             Role::Element => {
                 self.rows += 1;
                 let entity = match self.found {
@@ -271,7 +279,7 @@ impl Splitter {
     fn annotate(&mut self, member: Member) -> Result<(), Fault> {
         let text = match member {
             Member::Value | Member::Other => return Ok(()),
-            Member::NextLink | Member::Count | Member::Context => self.entity(),
+            Member::NextLink | Member::Count | Member::Context | Member::Schema => self.entity(),
         };
         match member {
             Member::NextLink => {
@@ -279,14 +287,27 @@ impl Splitter {
                 self.annotations.next_link = link.filter(|link| !link.is_empty());
             }
             Member::Count => self.annotations.count = serde_json::from_slice(text).ok(),
+            Member::Schema => {
+                let columns: Option<Vec<Column>> = serde_json::from_slice(text).ok();
+                self.annotations.columns =
+                    columns.map(|columns| columns.into_iter().map(|column| column.name).collect());
+            }
             _ => self.annotations.context = serde_json::from_slice(text).ok(),
         }
         Ok(())
     }
 }
 
+/// A column of a hunting query; the two APIs differ in the case of its keys.
+#[derive(Deserialize)]
+struct Column {
+    /// Its name.
+    #[serde(alias = "Name")]
+    name: String,
+}
+
 /// The member that a key, with its quotes, names.
-fn member(key: &[u8]) -> Result<Member, Fault> {
+fn member(key: &[u8], array: &str) -> Result<Member, Fault> {
     let unescaped: String;
     let inside = &key[1..key.len() - 1];
     let name = if inside.contains(&b'\\') {
@@ -296,7 +317,8 @@ fn member(key: &[u8]) -> Result<Member, Fault> {
         inside
     };
     Ok(match name {
-        b"value" => Member::Value,
+        name if name.eq_ignore_ascii_case(array.as_bytes()) => Member::Value,
+        name if name.eq_ignore_ascii_case(b"schema") => Member::Schema,
         name if name.eq_ignore_ascii_case(b"@odata.nextLink") => Member::NextLink,
         name if name.eq_ignore_ascii_case(b"@odata.count") => Member::Count,
         name if name.eq_ignore_ascii_case(b"@odata.context") => Member::Context,

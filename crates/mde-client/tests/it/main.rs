@@ -2,6 +2,7 @@
 
 mod auth;
 mod client;
+mod hunting;
 mod page;
 mod script;
 mod sockets;

@@ -33,7 +33,7 @@ impl Check {
             give(format_args!("pass  output {}", output.name));
         }
         if !self.offline {
-            give("warn  credentials and network were not looked at: this version checks files only (--offline)");
+            give("warn  credentials and network: not looked at by this version; with --offline this is no warning");
             return PARTLY;
         }
         DONE

@@ -6,6 +6,7 @@
 mod check;
 mod demo;
 mod run;
+mod signals;
 mod simulate;
 
 use crate::config::{Loaded, Options, Problems, load, load_job};
@@ -27,7 +28,11 @@ pub const STORE: u8 = 4;
 
 /// Collects Microsoft Defender for Endpoint data and delivers it to Devo, losing nothing.
 #[derive(Debug, Parser)]
-#[command(name = "mde-collector", version, after_help = "Example:\n  mde-collector run --config config.yaml --once")]
+#[command(
+    name = "mde-collector",
+    version,
+    after_help = "Examples:\n  mde-collector demo\n  mde-collector check --offline --config config.yaml\n  mde-collector run --config config.yaml"
+)]
 struct Arguments {
     /// Form of the log on stderr.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto)]
@@ -43,7 +48,7 @@ enum Command {
     Run(run::Run),
     /// Look at the configuration and say everything that is wrong with it.
     Check(check::Check),
-    /// Simulator, collector and output in one process: see it work.
+    /// Simulator, collector and outputs in one process: see it work.
     Demo(demo::Demo),
     /// A tenant to try things on, without Microsoft.
     Simulate(simulate::Simulate),
@@ -97,7 +102,9 @@ impl Source {
                 Err(USAGE)
             }
             None => {
-                say("no configuration: name one with --config FILE, or set CONFIG_FILE");
+                say(
+                    "no configuration: name one with --config FILE, or set CONFIG_FILE; `demo` writes one to start from",
+                );
                 Err(USAGE)
             }
         }
@@ -144,7 +151,11 @@ pub fn main() -> ExitCode {
             return error.print().map_or(ExitCode::from(PARTLY), |()| ExitCode::from(code));
         }
     };
-    log_to_stderr(arguments.log_format);
+    let demo = matches!(arguments.command, Command::Demo(_));
+    match demo.then(demo::log_file).flatten() {
+        Some(file) => log(arguments.log_format == LogFormat::Json, false, std::sync::Mutex::new(file)),
+        None => log_to_stderr(arguments.log_format),
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -163,14 +174,23 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Logs to stderr: for a person on a terminal, else for a program.
 fn log_to_stderr(format: LogFormat) {
     use std::io::IsTerminal;
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,mde_collector=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let terminal = std::io::stderr().is_terminal();
     let json = format == LogFormat::Json || (format == LogFormat::Auto && !terminal);
-    if json { builder.json().flatten_event(true).init() } else { builder.with_ansi(terminal).init() }
+    log(json, terminal, std::io::stderr);
+}
+
+/// Logs what `RUST_LOG` asks for; our own events and everybody's warnings where it is not set.
+fn log<W>(json: bool, colours: bool, writer: W)
+where
+    W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,mde_collector=info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    if json { builder.json().flatten_event(true).init() } else { builder.with_ansi(colours).init() }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `run`: the main job.
 
+use super::signals::Signals;
 use super::{DENIED, DONE, PARTLY, STORE, Source, USAGE, say};
 use crate::config::{Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
@@ -9,7 +10,6 @@ use crate::store::{Store, StoreError, sqlite};
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// Pull and deliver until stopped.
@@ -62,13 +62,15 @@ impl Run {
         let mut services = Vec::new();
         for name in &self.services {
             let Some(found) = service::find(name) else {
-                say(format_args!("--service {name}: there is no such service"));
+                let known: Vec<&str> = service::SERVICES.iter().map(|def| def.name).collect();
+                say(format_args!("--service {name}: there is no such service; there is {}", known.join(", ")));
                 return USAGE;
             };
             services.push(found.name.to_owned());
         }
         if let Some(name) = self.tenants.iter().find(|name| config.inputs.iter().all(|input| input.name != **name)) {
-            say(format_args!("--tenant {name}: there is no such entry under inputs"));
+            let known: Vec<&str> = config.inputs.iter().map(|input| input.name.as_str()).collect();
+            say(format_args!("--tenant {name}: there is no such entry under inputs; there is {}", known.join(", ")));
             return USAGE;
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -102,15 +104,11 @@ impl Run {
         };
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move {
-            let (Ok(mut terminate), Ok(mut interrupt)) =
-                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-            else {
-                return;
-            };
-            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            let Ok(mut signals) = Signals::new() else { return };
+            signals.next().await;
             tracing::info!("stopping: outputs are drained, the rest stays in the outbox");
             stop.send_replace(true);
-            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            signals.next().await;
             // A second signal: at once. Everything that counts is in the store.
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
         });

@@ -1,5 +1,6 @@
 //! `simulate`: a tenant to try things on.
 
+use super::signals::Signals;
 use super::{DONE, PARTLY, give, say};
 use clap::Args;
 use mde_sim::{Sim, SimConfig};
@@ -31,11 +32,10 @@ impl Simulate {
                 return PARTLY;
             }
         };
+        let Ok(mut signals) = Signals::new() else { return PARTLY };
         give(sim.inputs_yaml());
         say(format_args!("serving on {} until interrupted", sim.base_url()));
-        if tokio::signal::ctrl_c().await.is_err() {
-            return PARTLY;
-        }
+        signals.next().await;
         DONE
     }
 }

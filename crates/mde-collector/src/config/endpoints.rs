@@ -1,12 +1,44 @@
 //! Where a tenant's APIs are: the cloud's own addresses, and what overrides them.
 
+use super::Endpoints;
+use super::Secret;
+use super::key::{Form, Key, keys};
 use super::problem::Fault;
-use super::section::{Section, choices};
-use super::{Endpoints, Secret};
+use super::section::Section;
 use url::{Host, Url};
 
+keys! {
+    /// Keys of an input that say where its APIs are.
+    pub(super) static KEYS;
+    /// Microsoft's cloud: it sets the URLs and the scope.
+    CLOUD: Key<Cloud> = Key::word("cloud", CLOUDS).default("commercial");
+    /// Base of the Defender API.
+    API: Key<Url> = Key::parsed("override_api_base_url", Form::Url, base_url).official().otherwise("the cloud's");
+    /// Token authority, or the whole token endpoint (it ends in `/token` then).
+    TOKEN: Key<Url> = Key::parsed("override_token_url", Form::Url, web_url).official().otherwise("the cloud's");
+    /// Scope that a token is asked for.
+    SCOPE: Key<String> = Key::parsed("override_token_scope", Form::Text, scope).otherwise("the cloud's");
+    /// Base of Microsoft Graph.
+    GRAPH: Key<Url> = Key::parsed("override_graph_base_url", Form::Url, web_url).otherwise("the cloud's");
+}
+
+keys! {
+    /// Which API is read, for an input or a service.
+    pub(super) static BACKEND_KEYS;
+    /// Which of Microsoft's APIs is read: the classic one (`mde`), or Graph.
+    BACKEND: Key<()> = Key::word("backend", &[("auto", ()), ("mde", ())]).default("auto");
+}
+
+keys! {
+    /// The way to the APIs.
+    pub(super) static PROXY_KEYS;
+    /// Proxy for API and token calls, such as http://user:password@host:3128, the login percent-encoded; https, socks5, socks5h too.
+    PROXY: Key<Secret> = Key::parsed("proxy", Form::Secret, |_, text| address_of_proxy(text))
+        .otherwise("HTTPS_PROXY and NO_PROXY of the environment");
+}
+
 /// The addresses of one of Microsoft's clouds. Source: vendor pages on API hosts and on government clouds, read 2026-11.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Cloud {
     /// Its name here.
     name: &'static str,
@@ -18,32 +50,42 @@ struct Cloud {
     scope: &'static str,
 }
 
-/// Microsoft's clouds; the first is the default.
-static CLOUDS: &[Cloud] = &[
-    Cloud {
-        name: "commercial",
-        api: "https://api.security.microsoft.com",
-        authority: "https://login.microsoftonline.com",
-        scope: "https://api.securitycenter.microsoft.com/.default",
-    },
-    Cloud {
-        name: "gcc",
-        api: "https://api-gcc.securitycenter.microsoft.us",
-        authority: "https://login.microsoftonline.com",
-        scope: "https://api-gcc.securitycenter.microsoft.us/.default",
-    },
-    Cloud {
-        name: "gcc_high",
-        api: "https://api-gov.securitycenter.microsoft.us",
-        authority: "https://login.microsoftonline.us",
-        scope: "https://api-gov.securitycenter.microsoft.us/.default",
-    },
-    Cloud {
-        name: "dod",
-        api: "https://api-gov.securitycenter.microsoft.us",
-        authority: "https://login.microsoftonline.us",
-        scope: "https://api-gov.securitycenter.microsoft.us/.default",
-    },
+/// A cloud under its name.
+const fn cloud(
+    name: &'static str,
+    api: &'static str,
+    authority: &'static str,
+    scope: &'static str,
+) -> (&'static str, Cloud) {
+    (name, Cloud { name, api, authority, scope })
+}
+
+/// Microsoft's clouds.
+static CLOUDS: &[(&str, Cloud)] = &[
+    cloud(
+        "commercial",
+        "https://api.security.microsoft.com",
+        "https://login.microsoftonline.com",
+        "https://api.securitycenter.microsoft.com/.default",
+    ),
+    cloud(
+        "gcc",
+        "https://api-gcc.securitycenter.microsoft.us",
+        "https://login.microsoftonline.com",
+        "https://api-gcc.securitycenter.microsoft.us/.default",
+    ),
+    cloud(
+        "gcc_high",
+        "https://api-gov.securitycenter.microsoft.us",
+        "https://login.microsoftonline.us",
+        "https://api-gov.securitycenter.microsoft.us/.default",
+    ),
+    cloud(
+        "dod",
+        "https://api-gov.securitycenter.microsoft.us",
+        "https://login.microsoftonline.us",
+        "https://api-gov.securitycenter.microsoft.us/.default",
+    ),
 ];
 
 /// The API's former hosts, still answering.
@@ -51,13 +93,11 @@ const FORMER_HOSTS: &[&str] = &["api.securitycenter.microsoft.com", "api.securit
 
 /// Reads the keys of an input that say where its APIs are; none when an error has been reported.
 pub(super) fn load(section: &Section<'_>, tenant_id: Option<&str>) -> Option<Endpoints> {
-    let cloud = section.key("cloud", find).or(&CLOUDS[0]);
-    let api = section.key("override_api_base_url", base_url).optional();
-    let token = section.key("override_token_url", web_url).optional();
-    let scope = section.text("override_token_scope").check(|scope| one_word(scope)).optional();
-    section.later(&[("override_graph_base_url", "")]);
+    let cloud = section.value(&CLOUD);
+    let (api, token, scope) = (section.optional(&API), section.optional(&TOKEN), section.optional(&SCOPE));
+    backend(section);
     if let Some(api) = &api {
-        judge_host(section, cloud, api, scope.is_some());
+        judge_host(section, &cloud, api, scope.is_some());
     }
     let own = |text: &str| Url::parse(text).expect("the addresses of the clouds are URLs");
     Some(Endpoints {
@@ -67,19 +107,22 @@ pub(super) fn load(section: &Section<'_>, tenant_id: Option<&str>) -> Option<End
     })
 }
 
-/// The cloud of that name; a hyphen does for the underscore.
-fn find(name: &str) -> Result<&'static Cloud, Fault> {
-    let wanted = name.to_ascii_lowercase().replace('-', "_");
-    let cloud = CLOUDS.iter().find(|cloud| cloud.name == wanted);
-    cloud.ok_or_else(|| Fault::new("is no cloud").help(choices(&wanted, CLOUDS.iter().map(|cloud| cloud.name))))
+/// `backend` of an input or a service: this version reads the classic API only, and who asks for the other must not get this one.
+pub(super) fn backend(section: &Section<'_>) {
+    section.value(&BACKEND);
+}
+
+/// The proxy's address, which may carry a login and is therefore kept as a secret.
+pub(super) fn proxy(section: &Section<'_>) -> Option<Secret> {
+    section.optional(&PROXY)
 }
 
 /// Says what an overriding host means: a former name, or another cloud than the one whose tokens it would get.
 fn judge_host(section: &Section<'_>, cloud: &Cloud, api: &Url, own_scope: bool) {
-    let (Some(entry), Some(host)) = (section.entry("override_api_base_url"), api.host_str()) else { return };
+    let (Some(entry), Some(host)) = (section.entry(&API), api.host_str()) else { return };
     if FORMER_HOSTS.contains(&host) {
-        let fault = Fault::new("this host is being retired");
-        section.report.warning(entry.value.at(), fault.help(format!("leave the key out, or write {}", CLOUDS[0].api)));
+        let help = format!("leave the key out, or write {}", CLOUDS[0].1.api);
+        section.warn(&API, Fault::new("this host is being retired").help(help));
     }
     let theirs = match host {
         _ if host.ends_with(".microsoft.us") && host.starts_with("api-gcc.") => "gcc",
@@ -87,7 +130,7 @@ fn judge_host(section: &Section<'_>, cloud: &Cloud, api: &Url, own_scope: bool) 
         _ if host.ends_with(".microsoft.com") || host.ends_with(".windows.com") => "commercial",
         _ => return,
     };
-    let same = find(theirs).is_ok_and(|theirs| theirs.scope == cloud.scope);
+    let same = CLOUDS.iter().any(|(name, known)| *name == theirs && known.scope == cloud.scope);
     if !same && !own_scope {
         let fault =
             Fault::new(format!("this host belongs to the cloud {theirs}, the tokens would be those of {}", cloud.name));
@@ -111,8 +154,8 @@ fn token_endpoint(mut url: Url, tenant_id: &str) -> Url {
 }
 
 /// An address of an API: as [`web_url`], and without the path that we add ourselves.
-fn base_url(text: &str) -> Result<Url, Fault> {
-    let url = web_url(text)?;
+fn base_url(form: &Form, text: &str) -> Result<Url, Fault> {
+    let url = web_url(form, text)?;
     match url.path().trim_end_matches('/').ends_with("/api") {
         true => Err(Fault::new("is not the base of the API").help("leave out `/api` at the end")),
         false => Ok(url),
@@ -120,7 +163,7 @@ fn base_url(text: &str) -> Result<Url, Fault> {
 }
 
 /// An address that credentials may be sent to: https, or http to this machine; no login, query or fragment.
-fn web_url(text: &str) -> Result<Url, Fault> {
+fn web_url(_: &Form, text: &str) -> Result<Url, Fault> {
     let fault = || Fault::new("is no URL").help("write https:// and a host");
     let url = Url::parse(text).map_err(|_| fault())?;
     match url.scheme() {
@@ -140,19 +183,8 @@ fn web_url(text: &str) -> Result<Url, Fault> {
     Ok(url)
 }
 
-/// `backend` of an input or a service: this version reads the classic API only, and who asks for the other must not get this one.
-pub(super) fn refuse_graph(section: &Section<'_>) {
-    let backend = section.choice("backend", &[("auto", false), ("mde", false), ("graph", true)]);
-    if backend.or(false)
-        && let Some(entry) = section.entry("backend")
-    {
-        let fault = Fault::new("the backend graph is not available in this version");
-        section.report.error(entry.value.at(), fault.help("write mde, or leave the key out"));
-    }
-}
-
-/// The proxy's address, which may carry a login and is therefore kept as a secret.
-pub(super) fn proxy(text: &str) -> Result<Secret, Fault> {
+/// A proxy's address.
+fn address_of_proxy(text: &str) -> Result<Secret, Fault> {
     let usable = Url::parse(text)
         .is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.host_str().is_some());
     match usable {
@@ -173,12 +205,12 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// A scope is one word: a blank would ask for two.
-fn one_word(text: &str) -> Result<(), Fault> {
+fn scope(_: &Form, text: &str) -> Result<String, Fault> {
     match text.contains(char::is_whitespace) {
         true => {
             Err(Fault::new("is no scope").help("one scope, such as https://api.securitycenter.microsoft.com/.default"))
         }
-        false => Ok(()),
+        false => Ok(text.to_owned()),
     }
 }
 
@@ -195,14 +227,14 @@ mod tests {
             ("http://127.0.0.1:9/a/b/", "http://127.0.0.1:9/a/b/t/oauth2/v2.0/token"),
             ("https://sts.example/x/oauth2/token", "https://sts.example/x/oauth2/token"),
         ] {
-            assert_eq!(token_endpoint(web_url(given).unwrap(), "t").as_str(), whole, "{given}");
+            assert_eq!(token_endpoint(web_url(&Form::Url, given).unwrap(), "t").as_str(), whole, "{given}");
         }
     }
 
     #[test]
     fn plain_http_goes_to_this_machine_only() {
         for good in ["http://localhost:1", "http://127.0.0.2", "http://[::1]:8080", "https://x.example"] {
-            assert!(web_url(good).is_ok(), "{good}");
+            assert!(web_url(&Form::Url, good).is_ok(), "{good}");
         }
         for bad in [
             "http://x.example",
@@ -214,18 +246,16 @@ mod tests {
             "https://",
             "h:443/x",
         ] {
-            assert!(web_url(bad).is_err(), "{bad}");
+            assert!(web_url(&Form::Url, bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn each_cloud_sets_api_authority_and_scope_together() {
-        for cloud in CLOUDS {
-            assert!(std::ptr::eq(find(cloud.name).unwrap(), cloud));
+        for (name, cloud) in CLOUDS {
             let government = cloud.api.ends_with(".us");
-            assert_eq!(cloud.scope.contains(".us/"), government, "{}", cloud.name);
-            assert!(web_url(cloud.api).is_ok() && web_url(cloud.authority).is_ok());
+            assert_eq!(cloud.scope.contains(".us/"), government, "{name}");
+            assert!(web_url(&Form::Url, cloud.api).is_ok() && web_url(&Form::Url, cloud.authority).is_ok());
         }
-        assert_eq!(find("GCC-High").unwrap().authority, "https://login.microsoftonline.us");
     }
 }

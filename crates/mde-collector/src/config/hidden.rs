@@ -1,19 +1,8 @@
 //! Which values are credentials, known from their keys before anything is said about them.
 
-use super::nearest;
 use super::source::Span;
 use super::tree::{Node, Value};
-
-/// Keys under `credentials` whose values may be shown; everything else there is hidden, so that a misspelled key gives nothing away.
-const OPEN_CREDENTIALS: &[&str] = &[
-    "tenant_id",
-    "client_id",
-    "client_secret_file",
-    "certificate_file",
-    "key_file",
-    "managed_identity",
-    "federated_token_file",
-];
+use super::{credentials, nearest};
 
 /// Words that a key of a credential holds, or is a slip of the pen away from.
 const SECRET_WORDS: &[&str] =
@@ -49,13 +38,12 @@ fn mark(node: &mut Node, secret: bool, marks: &mut Vec<(Span, bool)>) {
         Value::List(items) => items.iter_mut().for_each(|item| mark(item, secret, marks)),
         Value::Map(entries) => {
             for entry in entries {
-                // Credentials as a map are judged key by key, by a list of what may be shown.
+                // Credentials as a map are judged key by key: only what is declared and no secret may be shown.
                 if entry.key == "credentials"
                     && let Value::Map(members) = &mut entry.value.value
                 {
                     for member in members {
-                        let open = OPEN_CREDENTIALS.contains(&member.key.as_str());
-                        mark(&mut member.value, secret || !open, marks);
+                        mark(&mut member.value, secret || !credentials::may_be_shown(&member.key), marks);
                     }
                 } else {
                     mark(&mut entry.value, secret || sounds_secret(&entry.key), marks);

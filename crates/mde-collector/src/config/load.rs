@@ -1,11 +1,61 @@
 //! Loading: from files to a [`Config`], or to everything that is wrong with them.
 
+use super::key::{Branch, Form, Key, Table, keys};
 use super::problem::{Fault, Problems};
 use super::report::{At, Report};
 use super::section::Section;
 use super::tree::{Entry, Node, Value};
 use super::{Config, globals, inputs, outputs};
 use std::path::Path;
+
+keys! {
+    /// The sections of a configuration.
+    static KEYS;
+    /// Settings of the whole process.
+    GLOBALS: Key<Branch> = Key::tree("globals", Form::Section(&globals::TABLE)).official();
+    /// Where events go.
+    OUTPUTS: Key<Branch> = Key::tree("outputs", Form::NamedOrList(&outputs::TABLE)).official().required();
+    /// Tenants.
+    INPUTS: Key<Branch> = Key::tree("inputs", Form::Named(&inputs::TABLE)).official().required();
+}
+
+/// A configuration.
+pub(super) static ROOT: Table = Table { path: "", doc: "The file, YAML or JSON, has three sections.", groups: &[KEYS] };
+
+keys! {
+    /// Sections of the collector server's job file.
+    static JOB_KEYS;
+    /// Settings that win over those of the collector file.
+    OVERRIDES: Key<Branch> = Key::tree("global_overrides", Form::Section(&globals::TABLE)).official();
+    /// Tenants.
+    JOB_INPUTS: Key<Branch> = Key::tree("inputs", Form::Named(&inputs::TABLE)).official().required();
+}
+
+/// The collector server's job file.
+pub(super) static JOB: Table =
+    Table { path: "job_config", doc: "The job file of the collector-server form.", groups: &[JOB_KEYS] };
+
+keys! {
+    /// Sections of the collector server's collector file.
+    static COLLECTOR_KEYS;
+    /// As `globals.id`.
+    JOB_ID: Key<Branch> = Key::tree("job_id", Form::Any).official();
+    /// As `globals.name`.
+    JOB_NAME: Key<Branch> = Key::tree("job_name", Form::Text).official();
+    /// As `globals.debug`.
+    DEBUG: Key<Branch> = Key::tree("debug", Form::Boolean).official();
+    /// As `globals.persistence`.
+    STATE_STORE: Key<Branch> = Key::tree("state_store", Form::Any).official();
+    /// As `outputs`.
+    LOGGERS: Key<Branch> = Key::tree("loggers", Form::NamedOrList(&outputs::TABLE)).official().required();
+}
+
+/// The collector server's collector file.
+pub(super) static COLLECTOR: Table = Table {
+    path: "collector_config",
+    doc: "The collector file of the collector-server form.",
+    groups: &[COLLECTOR_KEYS],
+};
 
 /// How strictly a configuration is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,43 +119,40 @@ fn assemble(report: &Report<'_>, file: &Path, root: &Node) -> Option<Config> {
         report.error(at, Fault::new("the file is empty").help("it needs the sections globals, outputs and inputs"));
         return None;
     }
-    let top = Section::new(report, at, Some(root));
+    let top = Section::new(report, at, Some(root), &ROOT);
     if top.is_broken() {
         return None;
     }
-    let globals = globals::load(top.section("globals"));
-    let declared = outputs::declared(&top);
+    let globals = globals::load(top.section(&GLOBALS));
+    let declared = outputs::declared(&top, &OUTPUTS);
     let names: Vec<String> = declared.iter().map(|(name, _)| name.clone()).collect();
     let outputs = outputs::load(declared);
-    let inputs = inputs::load(&top, &names);
+    let inputs = inputs::load(&top.section(&INPUTS), &names);
     top.finish();
     Some(Config { file: file.to_owned(), globals: globals?, outputs, inputs }).filter(|_| !report.has_error())
 }
 
-/// Names of the second file of the collector-server form, and where their values belong in the common one.
-const RENAMED: &[(&str, &str)] =
-    &[("job_id", "id"), ("job_name", "name"), ("state_store", "persistence"), ("debug", "debug")];
+/// Keys of the second file of the collector-server form, and their names in the common one.
+static RENAMED: &[(&Key<Branch>, &str)] =
+    &[(&JOB_ID, "id"), (&JOB_NAME, "name"), (&STATE_STORE, "persistence"), (&DEBUG, "debug")];
 
 /// The two files as one tree in the common form. Every value keeps its place and path in its own file.
 fn joined(report: &Report<'_>, job: &Node, collector: &Node) -> Option<Node> {
-    let file = |root| Section::new(report, At { span: None, text: None, ..Node::at(root) }, Some(root));
-    let (job_file, collector_file) = (file(job), file(collector));
+    let file = |root, table| Section::new(report, At { span: None, text: None, ..Node::at(root) }, Some(root), table);
+    let (job_file, collector_file) = (file(job, &JOB), file(collector, &COLLECTOR));
     let renamed = |entry: &Entry, key: &str| Entry { key: key.to_owned(), ..entry.clone() };
-    let mut globals = match job_file.entry("global_overrides").map(|entry| &entry.value) {
-        Some(overrides) => Section::new(report, overrides.at(), Some(overrides)).entries().to_vec(),
-        None => Vec::new(),
-    };
+    let mut globals = job_file.section(&OVERRIDES).entries().to_vec();
     for (official, common) in RENAMED {
-        if let Some(entry) = collector_file.entry(official)
+        if let Some(entry) = collector_file.entry(*official)
             && !globals.iter().any(|own| own.key == *common)
         {
             globals.push(renamed(entry, common));
         }
     }
-    let mut top: Vec<Entry> = job_file.entry("inputs").into_iter().cloned().collect();
-    top.extend(collector_file.entry("loggers").map(|entry| renamed(entry, "outputs")));
-    let globals = Node { span: collector.span, path: "globals".to_owned(), value: Value::Map(globals) };
-    top.push(Entry { key: "globals".to_owned(), span: collector.span, value: globals });
+    let mut top: Vec<Entry> = job_file.entry(&JOB_INPUTS).into_iter().cloned().collect();
+    top.extend(collector_file.entry(&LOGGERS).map(|entry| renamed(entry, OUTPUTS.name())));
+    let globals = Node { span: collector.span, path: GLOBALS.name().to_owned(), value: Value::Map(globals) };
+    top.push(Entry { key: GLOBALS.name().to_owned(), span: collector.span, value: globals });
     let broken = job_file.is_broken() || collector_file.is_broken();
     job_file.finish();
     collector_file.finish();

@@ -9,6 +9,8 @@ mod globals;
 mod hidden;
 mod inputs;
 mod interpolate;
+mod key;
+mod later;
 mod limits;
 mod load;
 mod nearest;
@@ -16,7 +18,9 @@ mod obfuscation;
 pub mod outputs;
 mod parse;
 mod problem;
+mod queries;
 mod report;
+mod scope;
 mod secret;
 mod section;
 mod services;
@@ -35,7 +39,8 @@ pub use outputs::OutputConfig;
 pub use problem::{Problem, Problems, Severity, Snippet};
 pub use secret::Secret;
 
-use crate::service::ServiceDef;
+use crate::service::{Count, Pull, ServiceDef};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -64,6 +69,34 @@ pub struct Globals {
     pub persistence: Persistence,
     /// Bound of the outbox. Unit: octets on disk. Default 4 GiB.
     pub outbox_max_bytes: u64,
+    /// Status page, health and metrics; none where they are switched off.
+    pub status: Option<Status>,
+    /// Own log events go to the Devo outputs as well. Default false.
+    pub internal_messages: bool,
+    /// Compression of all Devo outputs; it wins over an output's own.
+    pub gzip: Option<outputs::compression::Gzip>,
+}
+
+/// The status page, health and metrics.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Where it listens. Default 127.0.0.1:9600.
+    pub listen: SocketAddr,
+    /// What a reader must show as bearer token.
+    pub token: Option<Secret>,
+    /// Its certificate and key.
+    pub tls: Option<StatusTls>,
+    /// Served beyond this machine without token or TLS. Default false.
+    pub insecure: bool,
+}
+
+/// Certificate and key of the status page, PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusTls {
+    /// Certificate, followed by intermediates.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 /// Where state lies.
@@ -85,6 +118,14 @@ pub struct OutputEntry {
     pub name: String,
     /// Where it begins when the store meets it for the first time.
     pub from: From,
+    /// Whether a full outbox waits for it (`true`, the default) or passes it by.
+    pub required: bool,
+    /// Whether its events carry `@event_id`. Default true.
+    pub event_id: bool,
+    /// A larger event is a dead letter. Unit: octets. Default 1 MiB.
+    pub max_event_bytes: u64,
+    /// Connections at once, at least 1; each stream keeps to one. Default 1.
+    pub connections: usize,
     /// What it is.
     pub output: OutputConfig,
 }
@@ -172,6 +213,8 @@ pub struct CallLimit {
 pub struct ServiceConfig {
     /// The source.
     pub def: &'static ServiceDef,
+    /// The way it is read, one of the source's own. Hunting queries each have theirs.
+    pub pull: &'static Pull,
     /// Time between two pulls.
     pub period: Duration,
     /// Pulls start at multiples of the period (`use_time_slots_for_retrievals`).
@@ -182,9 +225,21 @@ pub struct ServiceConfig {
     pub overlap: Duration,
     /// A wider re-read now and then. Default: every 1 h, back 24 h.
     pub sweep: Sweep,
+    /// What of a snapshot leaves. Default: all.
+    pub emit: Emit,
+    /// Properties that are no change for [`Emit::Changes`].
+    pub changes_ignore: Vec<String>,
+    /// Whether a snapshot ends with an event that says so. Default false.
+    pub snapshot_marker: bool,
+    /// Counts asked for, in the order of the source's table.
+    pub counts: Vec<&'static Count>,
+    /// How counts are had.
+    pub enrichment: Enrichment,
+    /// Hunting queries, names all different; none for other services.
+    pub queries: Vec<QueryConfig>,
     /// What is flattened.
     pub flatten: FlattenConfig,
-    /// Devo tag.
+    /// Devo tag; empty for hunting, whose queries have their own.
     pub tag: String,
     /// ANDed, in brackets, into the OData filter.
     pub filter: Option<String>,
@@ -192,6 +247,63 @@ pub struct ServiceConfig {
     pub obfuscation: Vec<Obfuscation>,
     /// Further limits on this service's calls.
     pub limits: Vec<CallLimit>,
+}
+
+/// What of a snapshot leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Emit {
+    /// Every entity.
+    #[default]
+    All,
+    /// Those whose content has changed since the last snapshot, and a tombstone for each that is gone.
+    Changes,
+}
+
+/// How `related_*` counts are had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enrichment {
+    /// By which calls.
+    pub method: Method,
+    /// A count older than this is asked for again. Default 6 h.
+    pub max_age: Duration,
+}
+
+/// By which calls counts are had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Whichever of the others fits the quota.
+    Auto,
+    /// A call for each entity.
+    PerEntity,
+    /// A few calls for all.
+    Bulk,
+}
+
+/// One hunting query: a stream of its own.
+#[derive(Debug, Clone)]
+pub struct QueryConfig {
+    /// Part of the stream's name: letters, digits, `_`, `-` and `.`.
+    pub name: String,
+    /// The KQL text; it holds `{from}` and `{to}`, or neither.
+    pub query: String,
+    /// Devo tag.
+    pub tag: String,
+    /// Slices where the rows have a time (a column, or `{from}` and `{to}`), else snapshots.
+    pub pull: &'static Pull,
+    /// The column whose time puts a row into a slice.
+    pub timestamp_column: Option<String>,
+    /// Time between two runs.
+    pub period: Duration,
+    /// Re-read before the checkpoint. Default 30 min; zero with `align`.
+    pub overlap: Duration,
+    /// A wider re-read now and then. Default: every 6 h, back 24 h; none with `align`.
+    pub sweep: Option<Sweep>,
+    /// Slices begin at multiples of this and are read once.
+    pub align: Option<Duration>,
+    /// How long after the end of an aligned slice it is read. Default 30 min.
+    pub settle: Duration,
+    /// An answer of so many rows is not whole. Unit: rows. Default 100,000.
+    pub row_cap: usize,
 }
 
 /// A wider re-read: each `every`, reaching `back + every`.

@@ -1,45 +1,64 @@
 //! `obfuscation_data`: values replaced before anything is stored. A rule that cannot be read stops us: what it hides would leave.
 
 use super::Obfuscation;
+use super::key::{Branch, Form, Key, Table, keys};
 use super::problem::Fault;
 use super::report::Outcome;
 use super::section::Section;
 use super::tree::{Node, Scalar, Value};
 use serde_json::value::RawValue;
 
+keys! {
+    /// Values replaced.
+    pub(super) static KEYS;
+    /// Values replaced before anything is stored; those of an input and of its service both apply.
+    RULES: Key<Branch> = Key::tree("obfuscation_data", Form::List(&RULE)).official();
+}
+
+keys! {
+    /// One rule.
+    static RULE_KEYS;
+    /// Path of a property in the record as the API gave it, through arrays to each element: `[evidence, fileName]`.
+    NAME: Key<Branch> = Key::tree("name", Form::Texts).official().required();
+    /// What takes the place of the value there; empty for null.
+    VALUE: Key<Branch> = Key::tree("value", Form::Any).official().required();
+}
+
+/// One element of `obfuscation_data`.
+static RULE: Table =
+    Table { path: "obfuscation_data[]", doc: "One value to replace, of an input or a service.", groups: &[RULE_KEYS] };
+
 /// Reads the rules of an input or a service.
 pub(super) fn load(section: &Section<'_>) -> Vec<Obfuscation> {
-    section.items("obfuscation_data").unwrap_or_default().iter().filter_map(|item| rule(section, item)).collect()
+    section.sections(&RULES).filter_map(|rule| one(&rule)).collect()
 }
 
 /// One rule; none when an error has been reported.
-fn rule(section: &Section<'_>, item: &Node) -> Option<Obfuscation> {
-    let report = section.report;
-    let rule = Section::new(report, item.at(), Some(item));
-    let path = path(&rule);
+fn one(rule: &Section<'_>) -> Option<Obfuscation> {
+    let path = path(rule);
     // An empty value is a value here: null takes the place.
-    let value = match rule.entry("value") {
-        Some(entry) => replacement(&rule, &entry.value),
+    let value = match rule.entry(&VALUE) {
+        Some(entry) => replacement(rule, &entry.value),
         None => {
-            rule.missing(None, "value");
+            rule.missing(&VALUE);
             None
         }
     };
-    for entry in rule.entries().iter().filter(|entry| !matches!(entry.key.as_str(), "name" | "value")) {
+    for entry in rule.entries().iter().filter(|entry| !RULE.keys().any(|key| key.names().contains(&&*entry.key))) {
         let fault = Fault::new(format!("the key `{}` is not known in a rule", entry.key));
-        report.error(entry.at(), fault.help("a rule is `name` (a path of properties) and `value`"));
+        rule.report.error(entry.at(), fault.help("a rule is `name` (a path of properties) and `value`"));
     }
     Some(Obfuscation { path: path?, value: value? })
 }
 
 /// The path of a rule.
 fn path(rule: &Section<'_>) -> Option<Vec<String>> {
-    let Some(entry) = rule.given("name") else {
-        rule.missing(rule.entry("name"), "name");
+    let Some(entry) = rule.given(&NAME) else {
+        rule.missing(&NAME);
         return None;
     };
-    let items = rule.items("name")?;
-    let path: Vec<String> = rule.texts("name")?.into_iter().map(|(name, _)| name).collect();
+    let items = rule.items(&NAME)?;
+    let path: Vec<String> = rule.texts(&NAME)?.into_iter().map(|(name, _)| name).collect();
     let dotted = matches!(entry.value.value, Value::Scalar(_)) && path.iter().any(|name| name.contains('.'));
     if dotted || items.is_empty() {
         let fault = Fault::new("a path is a list of properties, from the outside to the inside");

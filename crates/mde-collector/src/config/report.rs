@@ -125,9 +125,14 @@ impl<'e> Report<'e> {
         self.findings.borrow_mut().push(Finding { severity: Severity::Warning, at, fault });
     }
 
+    /// How much has been found that stops us.
+    pub fn error_count(&self) -> usize {
+        self.findings.borrow().iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
     /// Whether something that stops us has been found.
     pub fn has_error(&self) -> bool {
-        self.findings.borrow().iter().any(|finding| finding.severity == Severity::Error)
+        self.error_count() > 0
     }
 
     /// From now on no message shows this value.

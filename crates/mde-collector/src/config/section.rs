@@ -1,43 +1,46 @@
-//! Reading a section key by key: each key is one line where it is asked for, and what was never asked for is unknown.
+//! Reading a section key by key. Only what its [`Table`] declares can be read, and what the table does not know is unknown.
 //!
 //! ```text
-//! let port = section.integer("port").range(1..=65_535).required();
-//! let overlap = section.duration("overlap").or(Duration::from_secs(600));
-//! section.obsolete(&["generate_metrics"]);
+//! let port = section.required(&PORT);
+//! let overlap = section.value(&OVERLAP);
 //! section.finish();
 //! ```
 //!
 //! Nothing here fails: a wrong value is reported and reads as if it were not there, so that the next key is looked at as well.
 
-mod key;
+mod value;
 
-pub(super) use key::Key;
-
+use super::key::{Branch, Declared, Key, Origin, Table};
+use super::later::{self, Answer};
 use super::problem::Fault;
 use super::report::{At, Outcome, Report};
 use super::tree::{Entry, Node, Scalar, Value, key_path, shown_key};
-use super::{Secret, nearest, units};
+use super::{nearest, units};
 use std::cell::RefCell;
-use std::path::PathBuf;
-use std::time::Duration;
 
-/// A section of the configuration with the keys that have been asked for.
+/// A section of the configuration.
 pub(super) struct Section<'r> {
     /// Where problems go.
     pub report: &'r Report<'r>,
     /// Where the section is: its key, for what is missing in it.
     at: At,
+    /// What it may hold.
+    table: &'static Table,
+    /// What it may hold as well, known only at run time.
+    further: Vec<&'static dyn Declared>,
     /// Its entries; none when it is absent or is no section.
     entries: &'r [Entry],
     /// It is not a section, and that has been said: what is missing in it is no news.
     broken: bool,
-    /// Keys that have a meaning here.
-    known: RefCell<Vec<&'static str>>,
+    /// Names of the keys that have been looked at.
+    asked: RefCell<Vec<&'static str>>,
+    /// Names of keys that mean nothing here, which has been said.
+    refused: RefCell<Vec<&'static str>>,
 }
 
 impl<'r> Section<'r> {
     /// A node as a section; null is an empty one, anything else is reported.
-    pub fn new(report: &'r Report<'r>, at: At, node: Option<&'r Node>) -> Self {
+    pub fn new(report: &'r Report<'r>, at: At, node: Option<&'r Node>, table: &'static Table) -> Self {
         let (entries, broken): (&[Entry], bool) = match node.map(|node| (node, &node.value)) {
             None | Some((_, Value::Null)) => (&[], false),
             Some((_, Value::Map(entries))) => (entries, false),
@@ -47,25 +50,66 @@ impl<'r> Section<'r> {
                 (&[], true)
             }
         };
-        Self { report, at, entries, broken, known: RefCell::default() }
+        Self {
+            report,
+            at,
+            table,
+            further: Vec::new(),
+            entries,
+            broken,
+            asked: RefCell::default(),
+            refused: RefCell::default(),
+        }
     }
 
     /// The section that is the value of an entry whose name a person chose.
-    pub fn of(report: &'r Report<'r>, entry: &'r Entry) -> Self {
-        Self::new(report, entry.at(), Some(&entry.value))
+    pub fn of(report: &'r Report<'r>, entry: &'r Entry, table: &'static Table) -> Self {
+        Self::new(report, entry.at(), Some(&entry.value), table)
     }
 
-    /// A section below this one; absent is the same as empty.
-    pub fn section(&self, name: &'static str) -> Self {
-        let entry = self.entry(name);
-        let path = key_path(&self.at.path, name);
+    /// The section that is an element of a list.
+    pub fn item(report: &'r Report<'r>, node: &'r Node, table: &'static Table) -> Self {
+        Self::new(report, node.at(), Some(node), table)
+    }
+
+    /// The same section, with keys that it may hold beside those of its table.
+    pub fn with(self, further: Vec<&'static dyn Declared>) -> Self {
+        Self { further, ..self }
+    }
+
+    /// The section behind a key; absent is the same as empty.
+    pub fn section(&self, key: &'static Key<Branch>) -> Self {
+        self.section_as(key, key.table().expect("a key that is read as a section is declared as one"))
+    }
+
+    /// The section behind a key whose keys depend on something else.
+    pub fn section_as(&self, key: &'static Key<Branch>, table: &'static Table) -> Self {
+        let entry = self.entry(key);
+        let path = key_path(&self.at.path, key.name());
         let at = entry.map_or_else(|| At { path, ..self.at.clone() }, Entry::at);
-        Self::new(self.report, at, entry.map(|entry| &entry.value))
+        Self::new(self.report, at, entry.map(|entry| &entry.value), table)
+    }
+
+    /// The section behind a key as if nothing were written in it.
+    pub fn empty(&self, key: &'static Key<Branch>) -> Self {
+        let table = key.table().expect("a key that is read as a section is declared as one");
+        Self::new(self.report, self.at(), None, table)
+    }
+
+    /// The sections of a list behind a key; none when absent.
+    pub fn sections(&self, key: &'static Key<Branch>) -> impl Iterator<Item = Self> + use<'r> {
+        let (report, table) = (self.report, key.table().expect("a key that is read as sections is declared as some"));
+        self.items(key).unwrap_or_default().iter().map(move |item| Self::item(report, item, table))
     }
 
     /// Where the section is.
     pub fn at(&self) -> At {
         At { text: None, ..self.at.clone() }
+    }
+
+    /// Its place among the declarations.
+    pub fn place(&self) -> &'static str {
+        self.table.path
     }
 
     /// Whether nothing is written in it.
@@ -83,79 +127,42 @@ impl<'r> Section<'r> {
         self.entries
     }
 
-    /// The entry of a key, which counts as asked for.
-    pub fn entry(&self, name: &'static str) -> Option<&'r Entry> {
-        self.known.borrow_mut().push(name);
-        self.entries.iter().find(|entry| entry.key == name)
+    /// What it may hold.
+    fn known(&self) -> impl Iterator<Item = &'static dyn Declared> {
+        self.table.keys().chain(self.further.iter().copied())
+    }
+
+    /// The entry of a key under any of its names.
+    pub fn entry(&self, key: &dyn Declared) -> Option<&'r Entry> {
+        self.spellings(key).into_iter().next()
+    }
+
+    /// The entries of a key, one for each of its names that is there.
+    fn spellings(&self, key: &dyn Declared) -> Vec<&'r Entry> {
+        let names = key.names();
+        // What is read and not declared would be read and not documented.
+        debug_assert!(
+            self.known().any(|known| known.names() == names),
+            "`{}` is read in `{}`, whose table does not have it",
+            names[0],
+            self.table.path
+        );
+        self.asked.borrow_mut().push(names[0]);
+        // What has been refused reads as if it were not there.
+        if self.refused.borrow().contains(&names[0]) {
+            return Vec::new();
+        }
+        names.iter().filter_map(|name| self.entries.iter().find(|entry| entry.key == *name)).collect()
     }
 
     /// The entry of a key, unless nothing is written behind it.
-    pub fn given(&self, name: &'static str) -> Option<&'r Entry> {
-        self.entry(name).filter(|entry| !matches!(entry.value.value, Value::Null))
-    }
-
-    /// A key whose text `read` turns into a value.
-    pub fn key<T>(&self, name: &'static str, read: impl Fn(&str) -> Result<T, Fault> + 'r) -> Key<'_, 'r, T> {
-        Key { section: self, names: vec![name], read: Box::new(read) }
-    }
-
-    /// Any text.
-    pub fn text(&self, name: &'static str) -> Key<'_, 'r, String> {
-        self.key(name, |text| Ok(text.to_owned()))
-    }
-
-    /// A credential.
-    pub fn secret(&self, name: &'static str) -> Key<'_, 'r, Secret> {
-        self.key(name, |text| Ok(Secret::new(text)))
-    }
-
-    /// `true` or `false`.
-    pub fn boolean(&self, name: &'static str) -> Key<'_, 'r, bool> {
-        self.key(name, units::boolean)
-    }
-
-    /// A whole number.
-    pub fn integer(&self, name: &'static str) -> Key<'_, 'r, i64> {
-        self.key(name, units::integer)
-    }
-
-    /// A number.
-    pub fn number(&self, name: &'static str) -> Key<'_, 'r, f64> {
-        self.key(name, units::number)
-    }
-
-    /// A time with its unit.
-    pub fn duration(&self, name: &'static str) -> Key<'_, 'r, Duration> {
-        self.key(name, units::duration)
-    }
-
-    /// A time in seconds, as the official keys have it.
-    pub fn seconds(&self, name: &'static str) -> Key<'_, 'r, Duration> {
-        self.key(name, units::seconds)
-    }
-
-    /// A size with its unit. Unit: octets.
-    pub fn size(&self, name: &'static str) -> Key<'_, 'r, u64> {
-        self.key(name, units::size)
-    }
-
-    /// A file that must be there; it is also looked for in `folder`.
-    pub fn file(&self, name: &'static str, folder: &'static str) -> Key<'_, 'r, PathBuf> {
-        let (report, source) = (self.report, self.at.source);
-        self.key(name, move |text| report.find(text, folder, source))
-    }
-
-    /// One of a few words, each with its meaning.
-    pub fn choice<T: Copy>(&self, name: &'static str, words: &'static [(&'static str, T)]) -> Key<'_, 'r, T> {
-        self.key(name, |text| match words.iter().find(|(word, _)| *word == text) {
-            Some((_, meaning)) => Ok(*meaning),
-            None => Err(Fault::new("is not known here").help(choices(text, words.iter().map(|(word, _)| *word)))),
-        })
+    pub fn given(&self, key: &dyn Declared) -> Option<&'r Entry> {
+        self.entry(key).filter(|entry| !matches!(entry.value.value, Value::Null))
     }
 
     /// The elements of a list; a single value is a list of one. None when absent.
-    pub fn items(&self, name: &'static str) -> Option<&'r [Node]> {
-        let value = &self.given(name)?.value;
+    pub fn items(&self, key: &'static Key<Branch>) -> Option<&'r [Node]> {
+        let value = &self.given(key)?.value;
         match &value.value {
             Value::List(items) => Some(items),
             Value::Scalar(_) => Some(std::slice::from_ref(value)),
@@ -167,7 +174,7 @@ impl<'r> Section<'r> {
     }
 
     /// The texts of a list with their places; those that are wrong have been reported and are left out. None when absent.
-    pub fn texts(&self, name: &'static str) -> Option<Vec<(String, At)>> {
+    pub fn texts(&self, key: &'static Key<Branch>) -> Option<Vec<(String, At)>> {
         let text = |node: &Node| match self.report.text(node) {
             Outcome::Good(text) => Some((text, node.at())),
             Outcome::Placeholder(_) | Outcome::Faulty => None,
@@ -176,62 +183,132 @@ impl<'r> Section<'r> {
                 None
             }
         };
-        Some(self.items(name)?.iter().filter_map(text).collect())
+        Some(self.items(key)?.iter().filter_map(text).collect())
     }
 
-    /// Official keys without a meaning here: a warning for each that is there.
-    pub fn obsolete(&self, names: &[&'static str]) {
-        for entry in names.iter().filter_map(|name| self.given(name)) {
-            self.no_effect(entry, "the official collector's key is understood, and not needed");
+    /// The word of a key that is a switch or a section; none where it is no switch.
+    pub fn switch(&self, key: &'static Key<Branch>) -> Option<bool> {
+        match &self.given(key)?.value.value {
+            Value::Scalar(Scalar { text, .. }) => units::boolean(text).ok(),
+            Value::Null | Value::List(_) | Value::Map(_) => None,
         }
     }
 
-    /// Warns of a key that changes nothing.
-    pub fn no_effect(&self, entry: &Entry, why: &str) {
-        self.report.warning(entry.at(), Fault::new(format!("`{}` has no effect here", entry.key)).help(why));
+    /// Reports what is wrong with the value of a key; the fault goes on after the value.
+    pub fn wrong(&self, key: &dyn Declared, fault: Fault) {
+        if let Some(entry) = self.entry(key) {
+            let subject = match &entry.value.value {
+                Value::Scalar(scalar) => scalar.shown(),
+                _ => "the value".to_owned(),
+            };
+            self.report.error(entry.value.at(), Fault { message: format!("{subject} {}", fault.message), ..fault });
+        }
     }
 
-    /// Keys that a later version obeys, each with the one value that this version already keeps: a warning for each other value.
-    pub fn later(&self, names: &[(&'static str, &str)]) {
-        for (name, kept) in names {
-            let Some(entry) = self.given(name) else { continue };
-            let is_kept = matches!(&entry.value.value, Value::Scalar(Scalar { text, .. }) if text == kept);
-            if !is_kept {
-                let fault = Fault::new(format!("`{name}` is not available in this version"));
-                self.report.warning(entry.at(), fault.help("it is ignored; leave it out to be rid of this line"));
+    /// Reports what a person should know about the value of a key.
+    pub fn warn(&self, key: &dyn Declared, fault: Fault) {
+        if let Some(entry) = self.entry(key) {
+            self.report.warning(entry.value.at(), fault);
+        }
+    }
+
+    /// Warns of a key that is there and changes nothing.
+    pub fn no_effect(&self, key: &dyn Declared, why: &str) {
+        if let Some(entry) = self.given(key) {
+            self.report.warning(entry.at(), Fault::new(format!("`{}` has no effect here", entry.key)).help(why));
+        }
+    }
+
+    /// Reports keys that are there and mean nothing, with where they would mean something. They need not be declared.
+    pub fn refuse(&self, keys: impl IntoIterator<Item = &'static dyn Declared>, here: &str, elsewhere: &str) {
+        for key in keys {
+            let names = key.names();
+            self.asked.borrow_mut().push(names[0]);
+            for entry in self.entries.iter().filter(|entry| names.contains(&entry.key.as_str())) {
+                let fault = Fault::new(format!("`{}` means nothing for {here}", entry.key));
+                self.report.error(entry.at(), fault.help(elsewhere));
+            }
+            self.refused.borrow_mut().extend(names);
+        }
+    }
+
+    /// Ends the reading: what is declared and not obeyed is told, and so is what nobody declared.
+    pub fn finish(self) {
+        for key in self.known() {
+            let about = key.about();
+            let answer = later::key(self.table.path, about.name);
+            match (about.origin, answer) {
+                (Origin::Obsolete, _) => self.unneeded(key),
+                (_, Some(answer)) => self.put_off(key, answer),
+                // What is declared and not read would be documented and not obeyed.
+                (_, None) => debug_assert!(
+                    self.asked.borrow().contains(&about.name),
+                    "`{}` is declared for `{}` and not read",
+                    about.name,
+                    self.table.path
+                ),
             }
         }
+        self.strangers();
     }
 
-    /// Ends the reading: what was never asked for is unknown. A near miss of a known key is an error, as its meaning would be lost.
-    pub fn finish(self) {
-        let known = self.known.into_inner();
-        for entry in self.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+    /// A key of the official collector without a meaning here: it is checked, and warned about.
+    fn unneeded(&self, key: &'static dyn Declared) {
+        let before = self.report.error_count();
+        key.probe(self);
+        if self.report.error_count() == before {
+            self.no_effect(key, "the official collector's key is understood, and not needed");
+        }
+    }
+
+    /// A key that a later version obeys.
+    pub fn put_off(&self, key: &dyn Declared, answer: &Answer) {
+        let Some(entry) = self.given(key) else { return };
+        let fault = Fault::new(format!("`{}` is not available in this version", entry.key));
+        let kept = match answer {
+            Answer::Refuses(instead) => return self.report.error(entry.at(), fault.help(*instead)),
+            Answer::Ignores(kept) => kept,
+        };
+        let before = self.report.error_count();
+        key.probe(self);
+        let is_kept =
+            matches!(&entry.value.value, Value::Scalar(Scalar { text, .. }) if text.eq_ignore_ascii_case(kept));
+        if !is_kept && self.report.error_count() == before {
+            self.report.warning(entry.at(), fault.help("it is ignored; leave it out to be rid of this line"));
+        }
+    }
+
+    /// What nobody declared. A near miss of a known key is an error, as its meaning would be lost.
+    fn strangers(&self) {
+        let known: Vec<&str> = self.known().flat_map(|key| key.names()).collect();
+        let refused = self.refused.borrow();
+        let is_known = |key: &str| known.contains(&key) || refused.contains(&key);
+        for entry in self.entries.iter().filter(|entry| !is_known(&entry.key)) {
             // Who knows what stands behind a key that nobody knows.
             self.report.hide(&entry.value);
             let fault = Fault::new(format!("the key `{}` is not known here", shown_key(&entry.key)));
             match nearest::near_miss(&entry.key, known.iter().copied()) {
                 Some(meant) => self.report.error(entry.at(), fault.help(format!("did you mean `{meant}`?"))),
                 None if self.report.options.strict => {
-                    self.report.error(entry.at(), fault.help("known keys: ".to_owned() + &listed(&known)))
+                    self.report.error(entry.at(), fault.help("known keys: ".to_owned() + &listed(&known)));
                 }
                 None => self.report.warning(entry.at(), fault.help("it is ignored")),
             }
         }
     }
-}
 
-impl Section<'_> {
     /// Reports a key that must be there: at its own place when it is empty, else at the section's.
-    pub fn missing(&self, entry: Option<&Entry>, name: &str) {
-        match entry {
+    pub fn missing(&self, key: &dyn Declared) {
+        let names = key.names();
+        match self.entry(key) {
             Some(entry) => self.report.error(entry.at(), Fault::new(format!("`{}` is empty", entry.key))),
             // It is there with a slip of the pen, which [`Section::finish`] tells.
             None if self.broken
-                || self.entries.iter().any(|entry| nearest::near_miss(&entry.key, [name]).is_some()) => {}
+                || self.entries.iter().any(|entry| nearest::near_miss(&entry.key, names.iter().copied()).is_some()) => {
+            }
             None => {
-                let at = At { path: key_path(&self.at.path, name), ..self.at() };
-                self.report.error(at, Fault::new(format!("`{name}` is missing")));
+                let at = At { path: key_path(&self.at.path, names[0]), ..self.at() };
+                self.report.error(at, Fault::new(format!("`{}` is missing", names[0])));
             }
         }
     }

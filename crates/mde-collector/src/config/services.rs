@@ -1,31 +1,176 @@
 //! `services` of an input: what is pulled, how often, from when, and how it leaves.
 
+use super::key::{About, Branch, Declared, Form, Key, Table, keys};
 use super::problem::Fault;
 use super::section::{Section, choices};
-use super::tree::{Entry, shown_key};
-use super::{Obfuscation, ServiceConfig, Sweep, endpoints, flatten, limits, obfuscation, tag, units};
-use crate::service::{self, ANNOUNCED, SERVICES, ServiceDef};
+use super::tree::shown_key;
+use super::{
+    Emit, Enrichment, Method, Obfuscation, ServiceConfig, Sweep, endpoints, flatten, later, limits, obfuscation,
+    queries, scope, tag, units,
+};
+use crate::service::{self, Count, Pull, SERVICES, ServiceDef};
 use std::time::Duration;
 
-/// Re-read before the checkpoint where the configuration says nothing. Source: the design's default.
-const OVERLAP: Duration = Duration::from_secs(10 * 60);
-/// Time between two wider re-reads where the configuration says nothing.
-const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
-/// Their reach where the configuration says nothing.
-const SWEEP_BACK: Duration = Duration::from_secs(24 * 3_600);
+keys! {
+    /// What an input may say for all its services, and each of them for itself.
+    pub(super) static INHERITED;
+    /// Where the first pull starts: a date, or a date with a time, UTC where no zone is said. Changed, the service starts again from there.
+    HISTORICAL: Key<i64> = Key::parsed("historical_poll_datetime", Form::Moment, |_, text| units::moment_ms(text)).official()
+        .otherwise("7 days back");
+    /// Pulls start at multiples of the period.
+    TIME_SLOTS: Key<bool> = Key::boolean("use_time_slots_for_retrievals").official().default("false");
+}
 
-/// Keys that a later version obeys, with what this one does anyway.
-const LATER: &[(&str, &str)] = &[
-    ("emit", "all"),
-    ("changes_ignore", ""),
-    ("enrichment", ""),
-    ("snapshot_marker", "false"),
-    ("mode", ""),
-    ("shape", "mde"),
-    ("scope", "endpoint"),
-    ("graph_filter", ""),
-    ("queries", ""),
-];
+keys! {
+    /// Keys of every service.
+    static KEYS;
+    /// `false`: the service is not pulled.
+    ENABLED: Key<bool> = Key::boolean("enabled").default("true");
+    /// Time between two pulls. Machines: under 3600 is an error; other snapshots are raised to 3600.
+    PERIOD: Key<Duration> = period_key().otherwise("see services.md");
+    /// The official collector's modules of a service; there is one of each here.
+    TYPES: Key<Branch> = Key::tree("types", Form::Any).obsolete();
+}
+
+keys! {
+    /// The choice among a source's ways.
+    pub(super) static WAYS;
+    /// How the source is read: the whole list each time, or what has changed since the last time.
+    MODE: Key<Mode> = Key::word("mode", &[("snapshot", Mode::Snapshot), ("incremental", Mode::Incremental)])
+        .otherwise("snapshot");
+}
+
+keys! {
+    /// Re-reading by time.
+    pub(super) static OVERLAPPING;
+    /// Re-read before the checkpoint, for updates that become visible late. Nothing is sent twice by it.
+    OVERLAP: Key<Duration> = Key::duration("overlap").default("10m");
+}
+
+keys! {
+    /// Wider re-reading by time.
+    pub(super) static SWEEPING;
+    /// A wider re-read now and then, for updates that become visible very late.
+    SWEEP: Key<Branch> = Key::tree("sweep", Form::Section(&SWEEP_TABLE));
+}
+
+keys! {
+    /// Keys of `sweep`.
+    static SWEEP_KEYS;
+    /// Time between two of them.
+    EVERY: Key<Duration> = Key::interval("every").default("1h");
+    /// How late an update may become visible and still be found.
+    BACK: Key<Duration> = Key::duration("back").default("24h");
+}
+
+/// `inputs.*.services.*.sweep`.
+static SWEEP_TABLE: Table =
+    Table { path: "inputs.*.services.*.sweep", doc: "A wider re-read now and then.", groups: &[SWEEP_KEYS] };
+
+keys! {
+    /// What narrows a list.
+    pub(super) static FILTERING;
+    /// An OData filter of the classic API, ANDed, in brackets, to our own: `severity ne 'Informational'`.
+    FILTER: Key<String> = Key::parsed("filter", Form::Text, |_, filter| closed(filter));
+}
+
+keys! {
+    /// What leaves of a snapshot.
+    pub(super) static SNAPSHOTS;
+    /// `changes`: only entities whose content has changed since the last snapshot, and tombstones for the gone.
+    EMIT: Key<Emit> = Key::word("emit", &[("all", Emit::All), ("changes", Emit::Changes)]).default("all");
+    /// Properties that are no change for `emit: changes`.
+    CHANGES_IGNORE: Key<Branch> = Key::tree("changes_ignore", Form::Texts);
+    /// `true`: a snapshot ends with an event that says how many entities it has and whether it is complete.
+    MARKER: Key<bool> = Key::boolean("snapshot_marker").default("false");
+}
+
+keys! {
+    /// How counts are had.
+    pub(super) static COUNTING;
+    /// How the `related_*` counts are had that the service's flags ask for.
+    ENRICHMENT: Key<Branch> = Key::tree("enrichment", Form::Section(&ENRICHMENT_TABLE));
+}
+
+keys! {
+    /// Keys of `enrichment`.
+    static ENRICHMENT_KEYS;
+    /// A call for each entity, a few calls for all, or whichever of them fits the quota.
+    METHOD: Key<Method> = Key::word("method", &[
+        ("auto", Method::Auto), ("per_entity", Method::PerEntity), ("bulk", Method::Bulk),
+    ]).default("auto");
+    /// A count older than this is asked for again.
+    MAX_AGE: Key<Duration> = Key::interval("max_age").default("6h");
+}
+
+/// `inputs.*.services.*.enrichment`.
+static ENRICHMENT_TABLE: Table = Table {
+    path: "inputs.*.services.*.enrichment",
+    doc: "How `related_*` counts are had.",
+    groups: &[ENRICHMENT_KEYS],
+};
+
+keys! {
+    /// What a source that Graph has too may be told about it.
+    pub(super) static GRAPH;
+    /// `mde`: events have the classic names and nesting whatever API was read; `native`: as the API gives them.
+    SHAPE: Key<()> = Key::word("shape", &[("mde", ()), ("native", ())]).default("mde");
+    /// Which products' alerts Graph is asked for: those of the classic API, or all.
+    SCOPE: Key<()> = Key::word("scope", &[("endpoint", ()), ("all", ())]).default("endpoint");
+    /// As `filter`, for Graph.
+    GRAPH_FILTER: Key<String> = Key::text("graph_filter");
+}
+
+/// `inputs.*.services.*`; the flags of a service's counts come on top.
+pub(super) static TABLE: Table = Table {
+    path: "inputs.*.services.*",
+    doc: "One service, under its name. Which keys mean something depends on how the service is read; another one is an error.",
+    groups: &[
+        KEYS,
+        INHERITED,
+        WAYS,
+        OVERLAPPING,
+        SWEEPING,
+        FILTERING,
+        SNAPSHOTS,
+        queries::KEYS,
+        COUNTING,
+        GRAPH,
+        flatten::KEYS,
+        tag::KEYS,
+        obfuscation::KEYS,
+        limits::KEYS,
+        endpoints::BACKEND_KEYS,
+    ],
+};
+
+/// The key of a service's or a query's period.
+pub(super) const fn period_key() -> Key<Duration> {
+    Key::seconds("request_period_in_seconds", units::SHORTEST, units::LONGEST).official()
+}
+
+/// The two ways that a person can choose between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// The whole list each time.
+    Snapshot,
+    /// What has changed.
+    Incremental,
+}
+
+impl Mode {
+    /// The mode of a way, and its word; none for a way that nobody chooses.
+    pub fn of(pull: &Pull) -> Option<(Self, &'static str)> {
+        match pull {
+            Pull::Snapshot { .. } => Some((Self::Snapshot, "snapshot")),
+            Pull::Window { .. } => Some((Self::Incremental, "incremental")),
+            Pull::Open { .. } | Pull::Slices => None,
+        }
+    }
+}
+
+/// Services whose period is an error when it is too short, as the official collector has it; for others it is raised.
+const REFUSED_PERIOD: &[&str] = &["machines"];
 
 /// What an input says for all its services.
 #[derive(Debug, Clone, Default)]
@@ -43,16 +188,15 @@ pub(super) struct Inherited {
 /// Reads what an input may say for all its services.
 pub(super) fn inherited(input: &Section<'_>) -> Inherited {
     Inherited {
-        historical_ms: input.key("historical_poll_datetime", units::moment_ms).optional(),
-        time_slots: input.boolean("use_time_slots_for_retrievals").or(false),
+        historical_ms: input.optional(&HISTORICAL),
+        time_slots: input.value(&TIME_SLOTS),
         tag: tag::load(input),
         obfuscation: obfuscation::load(input),
     }
 }
 
 /// Reads the services of an input.
-pub(super) fn load(input: &Section<'_>, inherited: &Inherited) -> Vec<ServiceConfig> {
-    let section = input.section("services");
+pub(super) fn load(section: Section<'_>, inherited: &Inherited) -> Vec<ServiceConfig> {
     let mut services: Vec<ServiceConfig> = Vec::new();
     // Whether a service has been refused already: that there is none left is no news then.
     let mut refused = section.is_broken();
@@ -63,86 +207,152 @@ pub(super) fn load(input: &Section<'_>, inherited: &Inherited) -> Vec<ServiceCon
                 let fault = Fault::new(format!("the service {} stands twice, under two spellings", def.name));
                 section.report.error(entry.at(), fault.help("keep one of the two"));
             }
-            Some(def) => services.extend(one(Section::of(section.report, entry), def, inherited)),
-            None if is_announced(&entry.key) => {
-                let fault = Fault::new(format!("the service {} is not available in this version", entry.key));
-                section.report.warning(entry.at(), fault.help("it is not pulled"));
+            Some(def) => {
+                let errors = section.report.error_count();
+                services.extend(one(Section::of(section.report, entry, &TABLE), def, inherited));
+                refused |= section.report.error_count() > errors;
             }
             None => {
                 refused = true;
-                section.report.error(entry.at(), unknown(entry));
+                let fault = Fault::new(format!("there is no service `{}`", shown_key(&entry.key)));
+                section.report.error(entry.at(), fault.help(choices(&entry.key, names())));
             }
         }
     }
     if services.is_empty() && !refused {
-        let fault = Fault::new("the input has no service that this version pulls");
-        let names: Vec<&str> = SERVICES.iter().map(|def| def.name).collect();
+        let is_empty = section.entries().is_empty();
+        let fault = Fault::new(if is_empty { "the input has no service" } else { "no service is enabled" });
+        let names: Vec<&str> = names().collect();
         section.report.error(section.at(), fault.help(format!("write at least one of: {}", names.join(", "))));
     }
     services
 }
 
-/// Whether the official collector has the service and this version has not.
-fn is_announced(name: &str) -> bool {
-    ANNOUNCED.iter().any(|def| def.answers_to(name))
-}
-
-/// A service that nobody has.
-fn unknown(entry: &Entry) -> Fault {
-    let names = SERVICES.iter().map(|def| def.name).chain(ANNOUNCED.iter().map(|def| def.name));
-    Fault::new(format!("there is no service `{}`", shown_key(&entry.key))).help(choices(&entry.key, names))
+/// Names of the services.
+fn names() -> impl Iterator<Item = &'static str> + Clone {
+    SERVICES.iter().map(|def| def.name)
 }
 
 /// One service; none when it is switched off.
 fn one(section: Section<'_>, def: &'static ServiceDef, inherited: &Inherited) -> Option<ServiceConfig> {
-    let enabled = section.boolean("enabled").or(true);
-    let period = section.seconds("request_period_in_seconds").check(positive).or(Duration::from_secs(def.period_s));
-    let config = ServiceConfig {
+    let section = section.with(def.counts.iter().map(|count| count as &dyn Declared).collect());
+    let enabled = section.value(&ENABLED);
+    let pull = way(&section, def);
+    scope::refuse(&section, def, pull);
+    let (emit, changes_ignore) = (section.value(&EMIT), section.texts(&CHANGES_IGNORE));
+    if emit == Emit::All && changes_ignore.is_some() {
+        section.no_effect(&CHANGES_IGNORE, "it belongs to `emit: changes`");
+    }
+    let own_tag = tag::load(&section).or_else(|| inherited.tag.clone());
+    let period = period(&section, &PERIOD, def, pull);
+    let mut config = ServiceConfig {
         def,
-        period,
-        time_slots: section.boolean("use_time_slots_for_retrievals").or(inherited.time_slots),
-        historical_ms: section.key("historical_poll_datetime", units::moment_ms).optional().or(inherited.historical_ms),
-        overlap: section.duration("overlap").or(OVERLAP),
-        sweep: sweep(section.section("sweep")),
+        pull,
+        period: period.unwrap_or(Duration::from_secs(def.period_s)),
+        time_slots: section.optional(&TIME_SLOTS).unwrap_or(inherited.time_slots),
+        historical_ms: section.optional(&HISTORICAL).or(inherited.historical_ms),
+        overlap: section.value(&OVERLAP),
+        sweep: sweep(section.section(&SWEEP)),
+        emit,
+        changes_ignore: changes_ignore.unwrap_or_default().into_iter().map(|(name, _)| name).collect(),
+        snapshot_marker: section.value(&MARKER),
+        counts: counts(&section, def),
+        enrichment: enrichment(section.section(&ENRICHMENT)),
+        queries: Vec::new(),
         flatten: flatten::load(&section, def),
-        tag: tag::load(&section).or_else(|| inherited.tag.clone()).unwrap_or_else(|| def.tag.to_owned()),
-        filter: section.text("filter").check(|filter| closed(filter)).optional(),
+        tag: own_tag.clone().unwrap_or_else(|| def.tag.to_owned()),
+        filter: section.optional(&FILTER),
         obfuscation: [inherited.obfuscation.clone(), obfuscation::load(&section)].concat(),
         limits: limits::load(&section),
     };
-    section.obsolete(&["types"]);
-    section.later(LATER);
-    for count in def.counts {
-        flag(&section, count.option);
-        count.aliases.iter().for_each(|alias| flag(&section, alias));
+    if matches!(pull, Pull::Slices) {
+        config.queries = queries::load(&section, def, own_tag.as_deref(), period);
     }
-    endpoints::refuse_graph(&section);
+    endpoints::backend(&section);
     section.finish();
     enabled.then_some(config)
 }
 
-/// A flag that asks for a count which this version cannot fetch yet.
-fn flag(section: &Section<'_>, name: &'static str) {
-    if section.boolean(name).or(false) {
-        section.later(&[(name, "false")]);
+/// The way that the source is read.
+fn way(section: &Section<'_>, def: &'static ServiceDef) -> &'static Pull {
+    let wanted = section.optional(&MODE);
+    let chosen = def.pull.iter().find(|pull| wanted.is_some() && Mode::of(pull).map(|(mode, _)| mode) == wanted);
+    chosen.or(def.pull.first()).expect("every source has a way to read it")
+}
+
+/// Time between two pulls, where one is written; a snapshot's is not shorter than its source bears.
+pub(super) fn period(
+    section: &Section<'_>,
+    key: &'static Key<Duration>,
+    def: &ServiceDef,
+    pull: &Pull,
+) -> Option<Duration> {
+    let period = section.optional(key)?;
+    let Pull::Snapshot { min_period_s } = *pull else { return Some(period) };
+    let least = Duration::from_secs(min_period_s);
+    if period >= least {
+        return Some(period);
     }
+    if REFUSED_PERIOD.contains(&def.name) {
+        section
+            .wrong(key, Fault::new(format!("is too short for {}", def.name)).help(format!("at least {min_period_s}")));
+    } else {
+        let fault = Fault::new(format!("the period becomes {min_period_s} seconds"));
+        section.warn(key, fault.help("a snapshot reads the whole list"));
+    }
+    Some(least)
 }
 
 /// The wider re-read.
 fn sweep(section: Section<'_>) -> Sweep {
-    let every = section.duration("every").check(positive).or(SWEEP_EVERY);
-    let back = section.duration("back").or(SWEEP_BACK);
+    let sweep = Sweep { every: section.value(&EVERY), back: section.value(&BACK) };
     section.finish();
-    Sweep { every, back }
+    sweep
 }
 
-/// Nothing can be done every 0 seconds.
-fn positive(time: &Duration) -> Result<(), Fault> {
-    if time.is_zero() { Err(Fault::new("must be more than zero")) } else { Ok(()) }
+/// How counts are had.
+fn enrichment(section: Section<'_>) -> Enrichment {
+    let enrichment = Enrichment { method: section.value(&METHOD), max_age: section.value(&MAX_AGE) };
+    section.finish();
+    enrichment
+}
+
+/// The counts whose flags are set.
+fn counts(section: &Section<'_>, def: &'static ServiceDef) -> Vec<&'static Count> {
+    let wanted = |count: &&'static Count| {
+        let wanted = section.value(&count.flag());
+        if let Some(answer) = later::key(section.place(), "counts").filter(|_| wanted) {
+            section.put_off(*count, answer);
+        }
+        wanted
+    };
+    def.counts.iter().filter(wanted).collect()
+}
+
+impl Count {
+    /// Its flag as a key.
+    const fn flag(&self) -> Key<bool> {
+        Key::boolean(self.option).alias(self.aliases).official().default("false")
+    }
+}
+
+impl Declared for Count {
+    fn about(&self) -> About {
+        let doc = format!("Adds `{}`: how many there are for each entity.", self.field);
+        About { doc, ..self.flag().about() }
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        self.flag().names()
+    }
+
+    fn probe(&self, section: &Section<'_>) {
+        self.flag().probe(section);
+    }
 }
 
 /// A filter is put in brackets and joined to our own, so it must not end them, nor leave a text open.
-fn closed(filter: &str) -> Result<(), Fault> {
+fn closed(filter: &str) -> Result<String, Fault> {
     let (mut open, mut quoted) = (0i64, false);
     for c in filter.chars() {
         match c {
@@ -157,7 +367,7 @@ fn closed(filter: &str) -> Result<(), Fault> {
         }
     }
     match (open, quoted) {
-        (0, false) => Ok(()),
+        (0, false) => Ok(filter.to_owned()),
         (_, true) => Err(Fault::new("is no filter: a text has no end")
             .help("texts stand in single quotes, such as severity ne 'Informational'")),
         _ => Err(Fault::new("is no filter: its brackets do not match")),

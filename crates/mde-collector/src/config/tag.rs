@@ -1,24 +1,36 @@
 //! Devo tags: what breaks a header is refused, what no table answers to is warned about.
 
+use super::key::{Form, Key, keys};
 use super::problem::Fault;
 use super::section::Section;
 
 /// The official collector's bound. Unit: characters.
 const LONGEST: usize = 1_024;
 
-/// The tag under `devo_tag`, or `override_devo_tag`, its official name.
+keys! {
+    /// Where events go in Devo.
+    pub(super) static KEYS;
+    /// Devo tag of the events. An input's holds for all its services, a service's for all its queries.
+    TAG: Key<String> = Key::parsed("devo_tag", Form::Text, |_, tag| legal(tag).map(|()| tag.to_owned()))
+        .alias(&["override_devo_tag"]).official().otherwise("see services.md");
+}
+
+/// The tag, where one is written.
 pub(super) fn load(section: &Section<'_>) -> Option<String> {
-    let tag = section.text("devo_tag").alias("override_devo_tag").check(|tag| legal(tag)).optional()?;
-    if !usual(&tag)
-        && let Some(entry) = section.entry("devo_tag").or(section.entry("override_devo_tag"))
-    {
+    let tag = section.optional(&TAG)?;
+    if !usual(&tag) {
         let fault = Fault::new("the tag has an unusual shape, so that no table may answer to it");
-        section.report.warning(
-            entry.value.at(),
-            fault.help("two to six levels of letters, digits, `_` and `-`, such as my.app.defender.alerts"),
-        );
+        let help = "two to six levels of letters, digits, `_` and `-`, such as my.app.defender.alerts";
+        section.warn(&TAG, fault.help(help));
     }
     Some(tag)
+}
+
+/// Reports that there is none and that there must be one; a wrong one has been reported already.
+pub(super) fn missing(section: &Section<'_>) {
+    if section.given(&TAG).is_none() {
+        section.missing(&TAG);
+    }
 }
 
 /// Refuses what would break the header of an event.

@@ -9,6 +9,10 @@ use std::time::Duration;
 
 /// Longest time that means anything here; it also keeps sums of times far from overflow. Unit: seconds.
 const LONGEST_S: u64 = 3_660 * DAY_S;
+/// As [`LONGEST_S`].
+pub(super) const LONGEST: Duration = Duration::from_secs(LONGEST_S);
+/// Shortest time that is more than none: nothing here is finer.
+pub(super) const SHORTEST: Duration = Duration::from_millis(1);
 /// Unit: seconds.
 const DAY_S: u64 = 86_400;
 

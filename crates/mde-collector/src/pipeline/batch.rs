@@ -1,8 +1,9 @@
 //! Gathers events to frames under a batch that nobody sees, until one commit shows it.
 
-use crate::record::{BatchHead, Frame, StoredKey, StreamKey, VersionKey};
-use crate::store::{BatchCount, Commit, Lease, Progress, Store, StoreError};
+use crate::record::{BatchHead, EntityKey, Frame, StoredKey, StreamKey};
+use crate::store::{BatchCount, Commit, Lease, Progress, Seen, Store, StoreError};
 use std::collections::HashSet;
+use std::mem::take;
 
 /// A frame is appended once it holds this much. Unit: octets.
 const FRAME_BYTES: usize = 512 * 1024;
@@ -19,23 +20,43 @@ pub struct BatchWriter<'a> {
     open: Option<BatchCount>,
     frame: Frame,
     keys: Vec<StoredKey>,
-    pending: HashSet<VersionKey>,
+    seen: Vec<Seen>,
+    gone: Vec<EntityKey>,
+    /// Events shown since the last commit.
+    shown: u64,
+    /// Versions or entities since the last commit.
+    pending: HashSet<[u8; 16]>,
 }
 
 impl<'a> BatchWriter<'a> {
     /// Nothing is opened before the first event.
     pub fn new(store: &'a dyn Store, lease: &'a Lease, stream: &'a StreamKey, epoch: u64, head: BatchHead) -> Self {
-        let (frame, keys, pending) = (Frame::default(), Vec::new(), HashSet::new());
-        Self { store, lease, stream, epoch, head, open: None, frame, keys, pending }
+        let (frame, pending) = (Frame::default(), HashSet::new());
+        let (keys, seen, gone) = (Vec::new(), Vec::new(), Vec::new());
+        Self { store, lease, stream, epoch, head, open: None, frame, keys, seen, gone, shown: 0, pending }
     }
 
     /// Takes a version; `false` when this batch already has it.
     pub fn version(&mut self, key: StoredKey) -> bool {
-        let new = self.pending.insert(key.key);
+        let new = self.pending.insert(key.key.0);
         if new {
             self.keys.push(key);
         }
         new
+    }
+
+    /// Takes an entity of a snapshot; `false` when this batch already has it.
+    pub fn entity(&mut self, seen: Seen) -> bool {
+        let new = self.pending.insert(seen.key.0);
+        if new {
+            self.seen.push(seen);
+        }
+        new
+    }
+
+    /// Takes an entity that is gone.
+    pub fn gone(&mut self, key: EntityKey) {
+        self.gone.push(key);
     }
 
     /// Adds one event, a compact line that ends with LF.
@@ -67,37 +88,40 @@ impl<'a> BatchWriter<'a> {
         Ok(())
     }
 
-    /// Ends a batch that has grown too large for one; progress waits for the answer's end. Returns whether it did.
-    pub async fn split(&mut self) -> Result<bool, StoreError> {
-        let full = self.open.is_some_and(|count| count.bytes >= BATCH_BYTES);
-        if full {
-            self.commit(Progress::default()).await?;
+    /// Ends a batch that has grown too large for one; progress waits for the answer's end.
+    pub async fn split(&mut self) -> Result<(), StoreError> {
+        if self.open.is_some_and(|count| count.bytes >= BATCH_BYTES) {
+            self.show(Progress::default()).await?;
         }
-        Ok(full)
+        Ok(())
     }
 
-    /// Shows what was gathered and makes progress, in one transaction. Returns the events stored by it.
+    /// Shows what was gathered and makes progress, in one transaction. Returns the events stored since the last commit.
     pub async fn commit(&mut self, progress: Progress) -> Result<u64, StoreError> {
-        self.flush().await?;
-        if self.open.is_none() && self.keys.is_empty() && progress == Progress::default() {
-            return Ok(0);
-        }
-        let commit = Commit {
-            epoch: self.epoch,
-            batch: self.open,
-            keys: std::mem::take(&mut self.keys),
-            progress,
-            ..Commit::default()
-        };
+        self.show(progress).await?;
+        // Not before: an answer that was split may bring again what its first part has brought.
         self.pending.clear();
+        Ok(take(&mut self.shown))
+    }
+
+    async fn show(&mut self, progress: Progress) -> Result<(), StoreError> {
+        self.flush().await?;
+        let (keys, seen, gone) = (take(&mut self.keys), take(&mut self.seen), take(&mut self.gone));
+        let commit = Commit { epoch: self.epoch, batch: self.open, keys, seen, gone, progress, ..Commit::default() };
+        if commit == (Commit { epoch: self.epoch, ..Commit::default() }) {
+            return Ok(());
+        }
         self.store.commit(self.lease, self.stream, &commit).await?;
-        Ok(self.open.take().map_or(0, |count| count.events))
+        self.shown += self.open.take().map_or(0, |count| count.events);
+        Ok(())
     }
 
     /// Throws away what was gathered since the last commit.
     pub async fn discard(&mut self) -> Result<(), StoreError> {
         self.frame = Frame::default();
         self.keys.clear();
+        self.seen.clear();
+        self.gone.clear();
         self.pending.clear();
         match self.open.take() {
             Some(count) => self.store.discard(count.id).await,

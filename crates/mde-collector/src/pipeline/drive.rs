@@ -1,357 +1,290 @@
-//! The loop that does a pull machine's I/O: ask, stream, recognise, flatten, store.
+//! The loop that does a pull machine's I/O: ask, stream, take, commit.
 
+use super::ask;
 use super::batch::BatchWriter;
 use super::clock::{self, Clock};
-use super::retry::{PipelineError, pause};
-use crate::config::ServiceConfig;
-use crate::flatten::{Flattener, Tail};
-use crate::obfuscate::obfuscate;
-use crate::pull::window::{Memory, Rules, Windows};
-use crate::pull::{Answer, Ask, Condition, Machine, More, Now, Outcome, Row, Step, clock::Reading};
-use crate::record::{BatchHead, ErrorClass, Identity, RawObject, StoredKey, StreamKey, VersionKey};
-use crate::service::{Key, Pull};
+use super::gate::Gate;
+use super::lease;
+use super::retry::{PipelineError, Verdict, pause, verdict};
+use super::rows::{Chunk, Intake, Numbers, Way};
+use super::source::Source;
+use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Step, clock::SPREAD_WARNING_MS};
+use crate::record::{BatchHead, StreamKey};
 use crate::store::{Lease, Progress, Store};
-use mde_client::budget::Priority;
-use mde_client::query::{Filter, Literal, Op, Query};
-use mde_client::{Client, Get, Link, LinkGuard, NextLink, ServerDate, parse_time};
+use crate::telemetry::pull::{self as events, Report};
+use mde_client::{Client, Get, Link, LinkGuard, NextLink, ServerDate};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::sleep;
 
-/// How often the same request is tried within one pull.
-const TRIES: u32 = 3;
-/// Records that are looked up in the store together.
-const CHUNK_ROWS: usize = 64;
-/// … or this much of them. Unit: octets.
-const CHUNK_BYTES: usize = 256 * 1024;
-/// How long a stream's lease lasts; it is renewed at each pull and each answer.
-const LEASE: Duration = Duration::from_secs(30);
-
-/// What a pull came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Requests answered whole.
-    pub requests: u64,
-    /// Rows in them.
-    pub rows: u64,
-    /// Events stored.
-    pub events: u64,
-    /// Rows whose version was stored already.
-    pub repeated: u64,
-}
+/// Entities that are taken for gone together.
+const ABSENT_CHUNK: u32 = 1_000;
 
 /// One stream's pull half.
 pub struct Puller {
     store: Arc<dyn Store>,
     client: Client,
     clock: Arc<dyn Clock>,
+    gate: Gate,
     owner: String,
-    service: ServiceConfig,
-    input: String,
-    environment: Option<String>,
-    stream: StreamKey,
-    flattener: Flattener,
+    source: Source,
+    /// Whether this is the only pull of the run.
+    once: bool,
+    intake: Intake,
     api_date: Option<ServerDate>,
     answered: bool,
 }
 
-/// A row that waits to be looked up.
-struct Waiting {
-    record: Vec<u8>,
-    identity: Identity,
-    key: StoredKey,
+/// One pull under way.
+struct Pulling<'a> {
+    machine: &'a mut dyn Machine,
+    batch: BatchWriter<'a>,
+    /// The link of the answer before, and the walk that it belongs to.
+    link: Option<(LinkGuard, NextLink)>,
+    report: Report,
+    /// How often each row was met in the answer under way.
+    numbers: Numbers,
 }
 
 impl Puller {
-    /// A puller for one service of one tenant.
+    /// A puller for one stream of one tenant.
     pub fn new(
-        store: Arc<dyn Store>,
+        (store, gate): (Arc<dyn Store>, Gate),
         client: Client,
         clock: Arc<dyn Clock>,
         owner: String,
-        input: &crate::config::Input,
-        service: &ServiceConfig,
+        (source, once): (Source, bool),
     ) -> Self {
-        Self {
-            store,
-            client,
-            clock,
-            owner,
-            flattener: Flattener::new(&service.flatten),
-            stream: StreamKey { tenant: input.id.clone(), service: service.def.name.to_owned(), query: None },
-            service: service.clone(),
-            input: input.name.clone(),
-            environment: input.environment.clone(),
-            api_date: None,
-            answered: false,
-        }
+        let intake = Intake::new(source.clone());
+        Self { store, client, clock, gate, owner, source, once, intake, api_date: None, answered: false }
     }
 
     /// The stream that it fills.
     pub const fn stream(&self) -> &StreamKey {
-        &self.stream
+        &self.source.stream
     }
 
     /// What time it is by the median of the clocks.
-    fn now(&self) -> Reading {
-        clock::read(&*self.clock, self.api_date, self.client.tokens().date())
+    fn now(&self) -> Now {
+        let reading = clock::read(&*self.clock, self.api_date, self.client.tokens().date());
+        if reading.spread_ms > SPREAD_WARNING_MS {
+            events::clocks_disagree(&self.source.stream, reading.spread_ms);
+        }
+        Now { ms: reading.now_ms, sure: self.answered }
     }
 
-    async fn lease(&self) -> Result<Lease, PipelineError> {
-        let name = format!("stream {}", self.stream);
-        let lease = self.store.acquire(&name, &self.owner, LEASE).await?;
-        lease.ok_or_else(|| PipelineError::Held(self.stream.to_string()))
+    /// How long the first pull has to wait, so that a restart does not bring a snapshot forward.
+    pub async fn due_in(&self) -> Result<Duration, PipelineError> {
+        let machine = self.source.machine(&self.store.stream(&self.source.stream).await?, self.once)?;
+        if machine.must_start_again() {
+            return Ok(Duration::ZERO);
+        }
+        let wait_ms = machine.due_ms().map_or(0, |due_ms| due_ms.saturating_sub(self.now().ms));
+        Ok(Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default()))
     }
 
-    /// One pull, from somewhere before the checkpoint to now.
+    /// One pull, from somewhere before the checkpoint to now, under the stream's lease.
     ///
     /// # Errors
     /// What stopped it. What was committed before stays; the next pull goes on from there.
     pub async fn pull(&mut self) -> Result<Report, PipelineError> {
         // The token's date is one of the three clocks, so it comes first.
         self.client.tokens().token().await?;
-        let lease = self.lease().await?;
-        let mut state = self.store.stream(&self.stream).await?;
-        let rules = self.rules();
-        let memory = self.memory(&state.memory)?;
-        let mut machine = Windows::new(rules.clone(), state.checkpoint_ms, memory);
+        let store = Arc::clone(&self.store);
+        let held = || PipelineError::Held(self.source.stream.to_string());
+        let name = format!("stream {}", self.source.stream);
+        let lease = lease::take(&*store, &name, &self.owner).await?.ok_or_else(held)?;
+        self.gate.store_works();
+        let lost = held();
+        lease::during(&*store, &lease, self.under(&lease)).await.unwrap_or(Err(lost))
+    }
+
+    async fn under(&mut self, lease: &Lease) -> Result<Report, PipelineError> {
+        let (store, stream) = (Arc::clone(&self.store), self.source.stream.clone());
+        let mut state = store.stream(&stream).await?;
+        let mut machine = self.source.machine(&state, self.once)?;
         if machine.must_start_again() {
-            tracing::warn!(stream = %self.stream, "historical_poll_datetime has changed: the stream starts again");
-            state = self.store.start_again(&lease, &self.stream, "").await?;
-            machine = Windows::new(rules, None, None);
+            events::started_again(&stream);
+            state = store.start_again(lease, &stream, "").await?;
+            machine = self.source.machine(&state, self.once)?;
         }
         let mut report = Report::default();
         loop {
-            let (reading, sure) = (self.now(), self.answered);
-            if reading.spread_ms > crate::pull::clock::SPREAD_WARNING_MS {
-                tracing::warn!(stream = %self.stream, spread_ms = reading.spread_ms, "the clocks disagree");
+            let now = self.now();
+            let begun = machine.begin(now);
+            if begun.backwards {
+                events::went_back(&stream);
             }
             let head = BatchHead {
-                input: self.input.clone(),
-                service: self.stream.service.clone(),
-                tag: self.service.tag.clone(),
-                pulled_ms: reading.now_ms,
+                input: self.source.input.clone(),
+                service: stream.service.clone(),
+                tag: self.source.tag.clone(),
+                pulled_ms: machine.pulled_ms(),
             };
-            let (store, stream) = (Arc::clone(&self.store), self.stream.clone());
-            let mut batch = BatchWriter::new(&*store, &lease, &stream, state.epoch, head);
-            let begun = machine.begin(Now { ms: reading.now_ms, sure });
-            if begun.backwards {
-                tracing::warn!(stream = %self.stream, "the checkpoint was ahead of time and goes back");
-            }
-            batch.commit(progress(&begun)).await?;
-            let ended = self.windows(&mut machine, &mut batch, reading.now_ms, &mut report).await;
+            let batch = BatchWriter::new(&*store, lease, &stream, state.epoch, head);
+            let mut pulling = Pulling { machine: &mut *machine, batch, link: None, report, numbers: Numbers::new() };
+            self.commit(&mut pulling, &begun).await?;
+            let ended = self.steps(&mut pulling).await;
             if ended.is_err() {
-                batch.discard().await?;
+                pulling.batch.discard().await?;
             }
             ended?;
+            report = pulling.report;
+            report.gaps = machine.gaps().len() as u64;
             // Only now does the API's clock say that the checkpoint is ahead of time: once more, from where it belongs.
-            if sure || !machine.is_ahead(self.now().now_ms) {
+            if now.sure || !machine.is_ahead(self.now().ms) {
                 return Ok(report);
             }
         }
     }
 
-    /// Asks what the machine wants until it wants nothing more.
-    async fn windows(
-        &mut self,
-        machine: &mut Windows,
-        batch: &mut BatchWriter<'_>,
-        pulled_ms: i64,
-        report: &mut Report,
-    ) -> Result<(), PipelineError> {
-        let mut link = None;
+    /// Does what the machine wants until it wants nothing more.
+    async fn steps(&mut self, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
         let mut failures = 0;
         loop {
-            let reading = self.now();
-            let Some(Step::List(ask)) = machine.next(Now { ms: reading.now_ms, sure: self.answered }) else {
-                return Ok(());
+            self.gate.admit(&self.source.stream).await?;
+            let Some(step) = pulling.machine.next(self.now()) else { return Ok(()) };
+            let Err(error) = self.step(&step, pulling).await else {
+                failures = 0;
+                continue;
             };
-            match self.answer(&ask, machine, batch, pulled_ms, &mut link, report).await {
-                Ok(()) => failures = 0,
-                Err(error) => {
-                    batch.discard().await?;
-                    failures += 1;
-                    let again = matches!(error.class(), ErrorClass::Transient | ErrorClass::Throttled { .. })
-                        && matches!(error, PipelineError::Api(_));
-                    if !again || failures >= TRIES {
-                        return Err(error);
-                    }
-                    let wait = pause(&error, failures);
-                    tracing::warn!(stream = %self.stream, %error, attempt = failures, wait_ms = wait.as_millis() as u64,
-                        advice = error.advice(), "a request failed and is tried again");
-                    tokio::time::sleep(wait).await;
+            pulling.batch.discard().await?;
+            match verdict(&error, failures) {
+                Verdict::Again { counts } => {
+                    failures += u32::from(counts);
+                    let wait = pause(&error, failures.max(1));
+                    events::tried_again(&self.source.stream, &error, error.advice(), failures, wait);
+                    sleep(wait).await;
                 }
+                Verdict::Tell(failure) => {
+                    let outcome = pulling.machine.failed(&failure, self.now());
+                    self.commit(pulling, &outcome.ok_or(error)?).await?;
+                    failures = 0;
+                }
+                Verdict::End => return Err(error),
             }
-            self.lease().await?;
         }
     }
 
-    /// One request and its answer, committed at its end.
-    async fn answer(
-        &mut self,
-        ask: &Ask,
-        machine: &mut Windows,
-        batch: &mut BatchWriter<'_>,
-        pulled_ms: i64,
-        link: &mut Option<(LinkGuard, NextLink)>,
-        report: &mut Report,
-    ) -> Result<(), PipelineError> {
-        let mut get = self.get(ask)?;
+    /// One step, committed at its end.
+    async fn step(&mut self, step: &Step, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
+        pulling.numbers.clear();
+        let answer = match step {
+            Step::List(ask) => Answer::Rows(self.list(ask, pulling).await?),
+            Step::One(id) => {
+                let get = ask::one(&self.source, id);
+                let answer = self.get(&get).await?;
+                pulling.report.requests += 1;
+                let mut chunk = Chunk::default();
+                chunk.push(&answer.entity().await?);
+                self.take(&mut chunk, pulling).await?;
+                Answer::Rows(More::Nothing)
+            }
+            Step::Slice(_) => unreachable!("no service of the table is read so"),
+            Step::CountAbsent { since } => {
+                let (absent, known) = self.store.count_absent(&self.source.stream, *since).await?;
+                Answer::Absent { absent, known }
+            }
+            Step::RemoveAbsent { since, tombstones } => {
+                self.remove_absent(*since, *tombstones, pulling).await?;
+                Answer::Removed
+            }
+        };
+        let outcome = pulling.machine.answered(answer)?;
+        self.commit(pulling, &outcome).await
+    }
+
+    /// Rows of the list, and what the answer says about more.
+    async fn list(&mut self, ask: &Ask, pulling: &mut Pulling<'_>) -> Result<More, PipelineError> {
+        let mut get = ask::list(&self.source, ask)?;
         let mut guard = LinkGuard::new(&get);
         // The link stays until the answer is whole, so that a failed request can follow it again.
-        if let (true, Some((walk, next))) = (ask.follow, &*link) {
+        if let (true, Some((walk, next))) = (ask.follow, &pulling.link) {
             get = get.follow(next);
             guard = walk.clone();
         }
-        let mut answer =
-            self.client.get(&get).await.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
+        let mut answer = self.get(&get).await?;
+        let mut chunk = Chunk::default();
+        while let Some(record) = answer.page.next().await? {
+            if chunk.push(record) {
+                self.take(&mut chunk, pulling).await?;
+            }
+        }
+        self.take(&mut chunk, pulling).await?;
+        let end = answer.page.rest().await?;
+        pulling.report.requests += 1;
+        Ok(match end.next_link {
+            None => More::Nothing,
+            Some(Link::Foreign { host }) => {
+                events::link_refused(&self.source.stream, &host.as_deref().unwrap_or("it is no address"));
+                More::Elsewhere
+            }
+            Some(Link::Follow(next)) => match guard.admit(&next) {
+                Ok(()) => {
+                    pulling.link = Some((guard, next));
+                    More::Link
+                }
+                Err(error) => {
+                    events::link_refused(&self.source.stream, &error);
+                    More::Elsewhere
+                }
+            },
+        })
+    }
+
+    /// Sends a request, and reads the API's clock off its answer.
+    async fn get(&mut self, get: &Get) -> Result<mde_client::Answer, PipelineError> {
+        let answer = self.client.get(get).await.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
         self.api_date = answer.date.or(self.api_date);
         self.answered = true;
-        let mut waiting: Vec<Waiting> = Vec::new();
-        let mut bytes = 0;
-        while let Some(record) = answer.page.next().await? {
-            let (identity, key, time) = self.identify(record)?;
-            machine.row(Row { key, id: "", time, open: false })?;
-            if !ask.whole {
-                continue;
-            }
-            report.rows += 1;
-            let time_ms = time.unwrap_or_default().div_euclid(10_000);
-            bytes += record.len();
-            waiting.push(Waiting { record: record.to_vec(), identity, key: StoredKey { key, time_ms } });
-            if waiting.len() >= CHUNK_ROWS || bytes >= CHUNK_BYTES {
-                self.take(&mut waiting, batch, pulled_ms, report).await?;
-                bytes = 0;
-            }
-        }
-        self.take(&mut waiting, batch, pulled_ms, report).await?;
-        report.requests += 1;
-        let end = answer.page.rest().await?;
-        let more = match end.next_link {
-            None => More::Nothing,
-            Some(Link::Foreign { .. }) => More::Elsewhere,
-            Some(Link::Follow(next)) => {
-                if end.rows == 0 {
-                    guard.admit(&next)?;
-                    *link = Some((guard, next));
-                }
-                More::Link
-            }
-        };
-        let outcome = machine.answered(Answer::Rows(more))?;
-        report.events += batch.commit(progress(&outcome)).await?;
-        Ok(())
+        Ok(answer)
     }
 
-    /// Stores what is new of the rows that wait.
-    async fn take(
+    /// Forgets entities that were not seen since that snapshot, some at a time, each with a last event where one is wanted.
+    async fn remove_absent(
         &self,
-        waiting: &mut Vec<Waiting>,
-        batch: &mut BatchWriter<'_>,
-        pulled_ms: i64,
-        report: &mut Report,
+        since: u64,
+        tombstones: bool,
+        pulling: &mut Pulling<'_>,
     ) -> Result<(), PipelineError> {
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let keys: Vec<_> = waiting.iter().map(|row| row.key.key).collect();
-        let known = self.store.known(&self.stream, &keys).await?;
-        for (row, known) in waiting.drain(..).zip(known) {
-            if known || !batch.version(row.key) {
-                report.repeated += 1;
-                continue;
+        let pulled_ms = pulling.machine.pulled_ms();
+        loop {
+            let absent = self.store.absent(&self.source.stream, since, ABSENT_CHUNK).await?;
+            if absent.is_empty() {
+                return Ok(());
             }
-            let document = obfuscate(&row.record, &self.service.obfuscation)?;
-            let record = RawObject::parse(&document)?;
-            let environment = self.environment.as_deref();
-            let tail = Tail { counts: &[], environment, pulled_ms, identity: &row.identity };
-            let mut events = self.flattener.start(&record, &tail);
-            while let Some(line) = events.next_line() {
-                batch.line(line).await?;
+            for (key, id) in absent {
+                if tombstones {
+                    self.intake.tombstone(&id, pulled_ms, &mut pulling.batch).await?;
+                }
+                pulling.batch.gone(key);
             }
-            batch.split().await?;
+            pulling.report.events += pulling.batch.commit(Progress::default()).await?;
         }
+    }
+
+    async fn take(&self, chunk: &mut Chunk, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
+        let Pulling { machine, batch, report, numbers, .. } = pulling;
+        let way = Way { machine: &mut **machine, store: &*self.store, batch, report, numbers };
+        self.intake.take(chunk, way).await
+    }
+
+    /// What the machine wants kept, together with what was gathered.
+    async fn commit(&self, pulling: &mut Pulling<'_>, outcome: &Outcome) -> Result<(), PipelineError> {
+        for gap in &outcome.set_aside {
+            events::set_aside(&self.source.stream, gap.id.as_deref(), gap.from_ms, gap.to_ms, &gap.reason);
+        }
+        if let Some(end) = &outcome.ended {
+            events::snapshot_ended(&self.source.stream, end.pulled_ms, end.count, end.complete);
+            if end.drift {
+                events::drift(&self.source.stream, end.pulled_ms);
+            }
+            if self.source.service.snapshot_marker {
+                self.intake.marker(end, &mut pulling.batch).await?;
+            }
+        }
+        pulling.report.events += pulling.batch.commit(progress(outcome)).await?;
         Ok(())
-    }
-
-    /// What names a record's version, and its time.
-    fn identify(&self, record: &[u8]) -> Result<(Identity, VersionKey, Option<i64>), PipelineError> {
-        let record = RawObject::parse(record)?;
-        let Key::Fields(fields) = self.service.def.key else { unreachable!("the table pulls windows only") };
-        let mut parts = Vec::with_capacity(fields.len());
-        for field in fields {
-            parts.push(record.text(field).ok_or(PipelineError::Nameless(field))?);
-        }
-        let identity = Identity::new(&self.stream.tenant, &self.stream.service, parts.iter().map(|part| &**part));
-        let Pull::Window { time, .. } = self.service.def.pull[0] else { unreachable!("the table pulls windows only") };
-        let time = record.text(time).and_then(|text| parse_time(&text)).map(|time| time.0);
-        let key = identity.key();
-        Ok((identity, key, time))
-    }
-
-    /// What the machine left in the store; `None` before the first pull of an epoch.
-    fn memory(&self, text: &str) -> Result<Option<Memory>, PipelineError> {
-        if text.is_empty() {
-            return Ok(None);
-        }
-        // Starting anew instead would send again what the epoch has sent, or skip what it has not.
-        let unreadable = |_| PipelineError::Memory(self.stream.to_string());
-        serde_json::from_str(text).map(Some).map_err(unreadable)
-    }
-
-    fn rules(&self) -> Rules {
-        let Pull::Window { time, splits } = self.service.def.pull[0] else {
-            unreachable!("the table pulls windows only")
-        };
-        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Rules {
-            time,
-            splits,
-            page_cap: self.service.def.endpoint.page_cap as u64,
-            overlap_ms: ms(self.service.overlap),
-            sweep_every_ms: ms(self.service.sweep.every),
-            sweep_back_ms: ms(self.service.sweep.back),
-            historical_ms: self.service.historical_ms,
-        }
-    }
-
-    /// The machine's words as a request.
-    fn get(&self, ask: &Ask) -> Result<Get, PipelineError> {
-        let endpoint = &self.service.def.endpoint;
-        let mut filters = Vec::new();
-        for condition in &ask.conditions {
-            match *condition {
-                Condition::Time { field, from_ms, to_ms } => filters.push(Filter::window(field, from_ms, to_ms)?),
-                Condition::NotOneOf(ref ids) => {
-                    for id in ids {
-                        filters.push(Filter::compare("id", Op::Ne, Literal::Text(id))?);
-                    }
-                }
-                Condition::Is(field, value) => filters.push(Filter::compare(field, Op::Eq, Literal::Text(value))?),
-                Condition::IsNone(field, values) => {
-                    for value in values {
-                        filters.push(Filter::compare(field, Op::Ne, Literal::Text(value))?);
-                    }
-                }
-            }
-        }
-        if let Some(own) = &self.service.filter {
-            filters.push(Filter::bracketed(own)?);
-        }
-        let mut query = Query::new();
-        if let Some(filter) = filters.into_iter().reduce(|all, next| all.and(&next)) {
-            query = query.filter(&filter);
-        }
-        if let (true, Some(expand)) = (ask.whole, endpoint.expand) {
-            query = query.expand(expand);
-        }
-        if let Some(top) = ask.top {
-            query = query.top(usize::try_from(top).unwrap_or(usize::MAX));
-        }
-        if let Some(skip) = ask.skip {
-            query = query.skip(usize::try_from(skip).unwrap_or(usize::MAX));
-        }
-        let priority = if ask.newest { Priority::NewestAlerts } else { Priority::Alerts };
-        Ok(Get::new(endpoint.path, endpoint.family, priority).query(query))
     }
 }
 

@@ -2,9 +2,16 @@
 //!
 //! The halves meet only in the store. A crash between any two steps repeats work; it never loses or skips a record.
 
+mod ask;
 pub mod batch;
 pub mod clock;
 pub mod drive;
+pub mod gate;
+mod lease;
 pub mod retry;
+mod rows;
 pub mod run;
+mod schedule;
+mod setup;
 pub mod ship;
+mod source;

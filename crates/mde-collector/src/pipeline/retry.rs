@@ -1,6 +1,6 @@
 //! Error → class → action, with one sentence of advice: decided here and nowhere else.
 
-use crate::pull::PullError;
+use crate::pull::{Failure, PullError};
 use crate::record::{ErrorClass, JsonError};
 use crate::store::StoreError;
 use mde_client::retry::Retry;
@@ -86,12 +86,51 @@ impl PipelineError {
     }
 }
 
+/// A refused secret or a missing role is looked at again after this time: a person has to act.
+const DENIED: Duration = Duration::from_secs(300);
+
+/// How often the same request is tried before it counts as more than a passing fault.
+const TRIES: u32 = 3;
+
+/// What becomes of a request that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The same once more, after a pause.
+    Again {
+        /// Whether it counts as a fault: being asked to wait does not.
+        counts: bool,
+    },
+    /// More than a passing fault: the machine may know a way around it.
+    Tell(Failure),
+    /// The pull ends here.
+    End,
+}
+
+/// Judges a failed request that has failed `failures` times before.
+#[must_use]
+pub fn verdict(error: &PipelineError, failures: u32) -> Verdict {
+    let PipelineError::Api(api) = error else { return Verdict::End };
+    let last = failures + 1 >= TRIES;
+    match api.kind() {
+        ErrorKind::Throttled { .. } => Verdict::Again { counts: false },
+        ErrorKind::NotFound => Verdict::Tell(Failure::NotFound),
+        ErrorKind::EntityTooLarge { .. } => Verdict::Tell(Failure::Server(error.to_string())),
+        ErrorKind::Server { .. } | ErrorKind::BodyCut | ErrorKind::NotJson | ErrorKind::Timeout if last => {
+            Verdict::Tell(Failure::Server(error.to_string()))
+        }
+        _ if !last && error.class() != ErrorClass::Denied && api.retry() != Retry::Never => {
+            Verdict::Again { counts: true }
+        }
+        _ => Verdict::End,
+    }
+}
+
 /// How long to wait before the next try.
 #[must_use]
 pub fn pause(error: &PipelineError, attempt: u32) -> Duration {
     match error.class() {
         ErrorClass::Throttled { after: Some(after) } => after,
-        ErrorClass::Denied => Duration::from_secs(300),
+        ErrorClass::Denied => DENIED,
         _ => mde_client::retry::backoff(attempt, rand::random()),
     }
 }

@@ -2,20 +2,24 @@
 
 use super::clock::Clock;
 use super::drive::Puller;
-use super::retry::{PipelineError, pause};
+use super::gate::Gate;
+use super::retry::PipelineError;
+use super::schedule::{self, Schedule};
+use super::setup::Tenant;
 use super::ship::{Order, ShipError, Shipper};
-use crate::config::{Config, From, Input, OutputConfig, Proof};
+use super::source::Source;
+use crate::config::{Config, From, OutputConfig};
 use crate::output;
-use crate::record::ErrorClass;
 use crate::store::{StartAt, Store, StoreError};
-use mde_client::auth::{ClientSecret, Secret, SecretSource, TokenEndpoint, Tokens};
-use mde_client::budget::{InMemoryBudget, Window};
-use mde_client::{Client, Error, ReqwestTransport, TransportConfig};
+use crate::telemetry;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, interval_at};
+
+/// Time between two looks at outputs that are no longer configured.
+const TIDY_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// What the caller asks of a run.
 #[derive(Debug, Clone)]
@@ -67,23 +71,21 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
     let owner = format!("node-{:016x}", rand::random::<u64>());
-    let mut pullers = Vec::new();
-    for input in &config.inputs {
-        if !options.tenants.is_empty() && !options.tenants.contains(&input.name) {
-            continue;
-        }
-        let (client, budget) = client(input)?;
-        for service in &input.services {
-            if !options.services.is_empty() && !options.services.iter().any(|name| name == service.def.name) {
-                continue;
+    let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config));
+    let mut streams = Vec::new();
+    for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
+        let tenant = Tenant::new(input)?;
+        for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
+            for source in Source::of(input, service) {
+                let (client, clock) = (tenant.client(service), Arc::clone(&clock));
+                let (seam, owner) = ((Arc::clone(&store), gate.clone()), owner.clone());
+                let schedule = Schedule::of(&source, options.once);
+                streams.push((
+                    Puller::new(seam, client, clock, owner, (source, options.once)),
+                    schedule,
+                    &input.outputs,
+                ));
             }
-            let limits: Vec<Window> = service.limits.iter().map(window).collect();
-            let client = match limits.is_empty() {
-                true => client.clone(),
-                false => client.clone().with_budget(Arc::new(budget.with_limits(limits))),
-            };
-            let puller = Puller::new(Arc::clone(&store), client, Arc::clone(&clock), owner.clone(), input, service);
-            pullers.push((puller, service.period, input.outputs.clone()));
         }
     }
     let (order, orders) = watch::channel(Order::Run);
@@ -91,9 +93,9 @@ pub async fn run(
     let names: Vec<String> = config.outputs.iter().map(|entry| entry.name.clone()).collect();
     let mut shippers = JoinSet::new();
     for entry in &config.outputs {
-        let streams: Vec<_> = pullers
+        let own: Vec<_> = streams
             .iter()
-            .filter(|(_, _, outputs)| outputs.is_empty() || outputs.contains(&entry.name))
+            .filter(|(.., outputs)| asked(outputs, &entry.name))
             .map(|(puller, ..)| puller.stream().clone())
             .collect();
         let memory = store.output_memory(&entry.name).await?;
@@ -109,26 +111,35 @@ pub async fn run(
             _ => (Duration::from_secs(1), Duration::from_secs(60)),
         };
         let who = (entry.name.clone(), owner.clone());
-        let shipper = Shipper::attach(Arc::clone(&store), built, who, (&streams, &start), names.clone(), waits).await?;
+        let seam = (Arc::clone(&store), gate.clone());
+        let shipper = Shipper::attach(seam, built, who, (&own, &start), names.clone(), waits).await?;
         let (orders, newest, name) = (orders.clone(), newest.clone(), entry.name.clone());
         shippers.spawn(async move { (name, shipper.run(orders, newest).await) });
     }
-    let max_bytes = config.globals.outbox_max_bytes;
+    removed_outputs(&*store, &names, config.globals.outbox_max_bytes).await?;
     let mut tasks = JoinSet::new();
-    for (puller, period, _) in pullers {
-        let (store, stop, news) = (Arc::clone(&store), stop.clone(), news.clone());
-        let once = options.once;
-        tasks.spawn(async move { stream(puller, &*store, period, max_bytes, once, stop, &news).await });
+    for (puller, schedule, _) in streams {
+        let (gate, clock, stop, news) = (gate.clone(), Arc::clone(&clock), stop.clone(), news.clone());
+        tasks.spawn(async move { schedule::stream(puller, schedule, (&gate, &*clock), stop, &news).await });
     }
     let (mut worked, mut failed, mut denied) = (0, 0, 0);
     let mut undelivered = false;
+    let mut tidy = interval_at(Instant::now() + TIDY_EVERY, TIDY_EVERY);
     while !tasks.is_empty() {
         tokio::select! {
+            _ = tidy.tick() => {
+                // A store that fails is noticed, borne and reported by those who work with it.
+                removed_outputs(&*store, &names, config.globals.outbox_max_bytes).await.ok();
+            }
             Some(ended) = tasks.join_next() => match ended {
-                Ok(Ok(())) => worked += 1,
+                Ok(Ok(whole)) => (worked, failed) = (worked + 1, failed + u32::from(!whole)),
                 Ok(Err(PipelineError::Store(error))) => return Err(error.into()),
                 Ok(Err(error)) if error.is_denied() => denied += 1,
-                Ok(Err(_)) | Err(_) => failed += 1,
+                Ok(Err(_)) => failed += 1,
+                Err(error) => {
+                    telemetry::run::task_broken(&error);
+                    failed += 1;
+                }
             },
             // An output ends before it is told to only when it cannot go on; pulling for the others does.
             Some(ended) = shippers.join_next() => undelivered |= !shipped(ended)?,
@@ -155,94 +166,35 @@ fn shipped(ended: Result<(String, Result<(), ShipError>), JoinError>) -> Result<
         Ok((_, Ok(()))) => Ok(true),
         Ok((_, Err(ShipError::Store(error)))) => Err(error.into()),
         Ok((name, Err(error))) => {
-            tracing::warn!(output = %name, %error, "the output was not drained; the rest stays in the outbox");
+            telemetry::ship::not_drained(&name, &error);
             Ok(false)
         }
-        Err(_) => Ok(false),
-    }
-}
-
-/// One stream: pull, wait for the period, pull.
-async fn stream(
-    mut puller: Puller,
-    store: &dyn Store,
-    period: Duration,
-    max_bytes: u64,
-    once: bool,
-    mut stop: watch::Receiver<bool>,
-    news: &watch::Sender<u64>,
-) -> Result<(), PipelineError> {
-    let mut failures = 0;
-    let mut paused = false;
-    loop {
-        let started = Instant::now();
-        let bytes = store.bytes().await?;
-        if bytes >= max_bytes {
-            if !paused {
-                tracing::warn!(stream = %puller.stream(), bytes, max_bytes, "the outbox is full: pulling pauses until outputs catch up");
-            }
-            paused = true;
-            tokio::select! { _ = stop.changed() => return Ok(()), () = tokio::time::sleep(Duration::from_secs(1)) => continue }
+        Err(error) => {
+            telemetry::run::task_broken(&error);
+            Ok(false)
         }
-        paused = false;
-        let pulled = tokio::select! {
-            pulled = puller.pull() => pulled,
-            _ = stop.changed() => return Ok(()),
-        };
-        news.send_modify(|count| *count += 1);
-        let wait = match pulled {
-            Ok(report) => {
-                failures = 0;
-                tracing::info!(stream = %puller.stream(), requests = report.requests, rows = report.rows, events = report.events,
-                    repeated = report.repeated, elapsed_ms = started.elapsed().as_millis() as u64, "pull finished");
-                if once {
-                    return Ok(());
-                }
-                period.saturating_sub(started.elapsed())
-            }
-            Err(error) => {
-                failures += 1;
-                tracing::warn!(stream = %puller.stream(), %error, advice = error.advice(), "pull ended early; the window is kept");
-                if once || error.class() == ErrorClass::Fatal {
-                    return Err(error);
-                }
-                pause(&error, failures)
-            }
-        };
-        tokio::select! { _ = stop.changed() => return Ok(()), () = tokio::time::sleep(wait) => {} }
     }
 }
 
-fn window(limit: &crate::config::CallLimit) -> Window {
-    Window { period: limit.period, limit: u32::try_from(limit.calls).unwrap_or(u32::MAX) }
+/// Whether a name was asked for; an empty list asks for all.
+fn asked(names: &[String], name: &str) -> bool {
+    names.is_empty() || names.iter().any(|asked| asked == name)
 }
 
-/// The client of one tenant, with its own budget.
-fn client(input: &Input) -> Result<(Client, InMemoryBudget), RunError> {
-    let setup = |what: &dyn std::fmt::Display| RunError::Setup(format!("set up input {}: {what}", input.name));
-    let mut ca_pem = Vec::new();
-    if let Some(path) = &input.ca_file {
-        ca_pem.push(std::fs::read(path).map_err(|error| setup(&format!("ca_file {}: {error}", path.display())))?);
+/// Outputs that jump over events rather than let pulling pause.
+fn optional(config: &Config) -> Vec<String> {
+    config.outputs.iter().filter(|entry| !entry.required).map(|entry| entry.name.clone()).collect()
+}
+
+/// Tells of outputs that were once configured, and lets go of those that have waited long enough.
+async fn removed_outputs(store: &dyn Store, configured: &[String], max_bytes: u64) -> Result<(), StoreError> {
+    // The store learns which ones are gone.
+    store.collect(configured).await?;
+    for gone in store.let_go(max_bytes).await? {
+        telemetry::ship::let_go(&gone.name, gone.depth.events);
     }
-    // The cause is dropped: it may quote the address with its password.
-    let proxy = input.proxy.as_ref().map(|proxy| url::Url::parse(proxy.expose())).transpose();
-    let proxy = proxy.map_err(|_| setup(&"proxy: it is no address"))?;
-    let api = |error: Error| setup(&error);
-    let transport =
-        Arc::new(ReqwestTransport::new(&TransportConfig { ca_pem, proxy, ..TransportConfig::default() }).map_err(api)?);
-    let credentials = &input.credentials;
-    let secret = match &credentials.proof {
-        Proof::Secret(secret) => SecretSource::Fixed(Secret::new(secret.expose())),
-        Proof::SecretFile(path) => SecretSource::File(path.clone()),
-    };
-    let identity = ClientSecret {
-        endpoint: TokenEndpoint::new(&input.endpoints.token, &credentials.tenant_id).map_err(api)?,
-        client_id: credentials.client_id.clone(),
-        secret,
-        scope: input.endpoints.scope.clone(),
-    };
-    let tokens = Arc::new(Tokens::new(identity, Arc::<ReqwestTransport>::clone(&transport)));
-    let budget = InMemoryBudget::new(input.quota_share, input.limits.iter().map(window).collect());
-    let client = Client::new(input.endpoints.api.clone(), transport, tokens, Arc::new(budget.clone())).map_err(api)?;
-    Ok((client, budget))
+    for output in store.outputs().await?.iter().filter(|output| output.removed_ms.is_some()) {
+        telemetry::ship::removed(&output.name, output.depth.events, output.depth.bytes);
+    }
+    Ok(())
 }

@@ -1,8 +1,11 @@
 //! One output's ship half: read frames, hand them over, and move positions once the far side has them.
 
+use super::gate::{Gate, LOOK_EVERY};
+use super::lease;
 use crate::output::{Confirmed, Offset, Output, OutputError};
-use crate::record::{Position, StreamKey};
+use crate::record::{ErrorClass, Position, StreamKey};
 use crate::store::{Lease, StartAt, Store, StoreError};
+use crate::telemetry::ship as events;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +16,8 @@ use tokio::time::{Instant, sleep, timeout};
 const READ_BYTES: usize = 2 * 1024 * 1024;
 /// Positions are moved at most this often while there is work.
 const CONFIRM_EVERY: Duration = Duration::from_secs(1);
-/// How long an output's lease lasts.
-const LEASE: Duration = Duration::from_secs(30);
+/// A receiver that takes nothing for this long counts as dead.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why shipping stopped.
 #[derive(Debug, thiserror::Error)]
@@ -50,20 +53,28 @@ pub enum Order {
 /// One output being shipped to.
 pub struct Shipper {
     store: Arc<dyn Store>,
+    gate: Gate,
     output: Box<dyn Output>,
     name: String,
     owner: String,
+    /// All outputs, which a frame must have passed before it goes.
     others: Vec<String>,
+    /// What the store knows to be delivered.
     confirmed: BTreeMap<StreamKey, Position>,
+    /// What was handed over.
     written: BTreeMap<StreamKey, Position>,
+    /// Where in this connection each frame that was handed over ends.
     flying: VecDeque<(Offset, StreamKey, Position)>,
+    /// Confirmed by the far side, and not yet in the store, with the output's own memory.
+    landed: (BTreeMap<StreamKey, Position>, Option<String>),
+    /// First and longest wait after a failure.
     waits: (Duration, Duration),
 }
 
 impl Shipper {
     /// Attaches the output to its streams. `others`: all outputs, which a frame must have passed before it goes.
     pub async fn attach(
-        store: Arc<dyn Store>,
+        (store, gate): (Arc<dyn Store>, Gate),
         output: Box<dyn Output>,
         (name, owner): (String, String),
         (streams, start): (&[StreamKey], &StartAt),
@@ -75,13 +86,8 @@ impl Shipper {
             let attached = store.attach(&name, stream, start).await?;
             confirmed.insert(attached.stream, attached.position);
         }
-        let (written, flying) = (confirmed.clone(), VecDeque::new());
-        Ok(Self { store, output, name, owner, others, confirmed, written, flying, waits })
-    }
-
-    async fn lease(&mut self) -> Result<Lease, ShipError> {
-        let lease = self.store.acquire(&format!("output {}", self.name), &self.owner, LEASE).await?;
-        lease.ok_or_else(|| ShipError::Held(self.name.clone()))
+        let (written, flying, landed) = (confirmed.clone(), VecDeque::new(), (BTreeMap::new(), None));
+        Ok(Self { store, gate, output, name, owner, others, confirmed, written, flying, landed, waits })
     }
 
     /// Ships until told to drain, then until everything is confirmed or the time is over.
@@ -92,44 +98,65 @@ impl Shipper {
     ) -> Result<(), ShipError> {
         let mut failures = 0_u32;
         loop {
-            let deadline = match *order.borrow_and_update() {
-                Order::Run => None,
-                Order::Drain(at) => Some(at),
-            };
-            let lease = self.lease().await?;
-            news.mark_unchanged();
-            match self.round(&lease, &mut order).await {
-                Ok(idle) => {
-                    failures = 0;
-                    match deadline {
-                        Some(at) if idle => return self.finish(&lease, at).await,
-                        Some(at) if Instant::now() >= at => return self.finish(&lease, at).await,
-                        None if idle => {
-                            tokio::select! {
-                                _ = order.changed() => {}
-                                _ = news.changed() => {}
-                                () = sleep(CONFIRM_EVERY) => {}
-                            }
-                        }
-                        _ => {}
-                    }
-                }
+            let wait = match self.leased(&mut order, &mut news, &mut failures).await {
+                Ok(()) => return Ok(()),
                 Err(ShipError::Output(error)) => {
                     self.again().await;
                     failures += 1;
-                    let wait =
-                        self.waits.0.saturating_mul(2_u32.saturating_pow(failures.min(16) - 1)).min(self.waits.1);
-                    let wait = wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0);
-                    tracing::warn!(output = %self.name, %error, cause = error.cause.as_deref().map(tracing::field::display),
-                        wait_ms = wait.as_millis() as u64, "the output failed; unconfirmed events are sent again");
-                    if deadline.is_some_and(|at| Instant::now() + wait >= at) {
+                    let wait = self.pause(failures);
+                    events::failed(&self.name, &error, wait);
+                    if deadline(&order).is_some_and(|at| Instant::now() + wait >= at) {
                         return self.left(Some(error)).await;
                     }
-                    tokio::select! { _ = order.changed() => {} () = sleep(wait) => {} }
+                    wait
                 }
+                Err(ShipError::Store(error)) => self.gate.store_failed(&error).ok_or(error)?,
+                Err(ShipError::Held(_)) => LOOK_EVERY,
                 Err(error) => return Err(error),
-            }
+            };
+            tokio::select! { _ = order.changed() => {} () = sleep(wait) => {} }
         }
+    }
+
+    /// The wait after so many failures in a row: doubled each time, half of it drawn.
+    fn pause(&self, failures: u32) -> Duration {
+        let wait = self.waits.0.saturating_mul(2_u32.saturating_pow(failures.min(16) - 1)).min(self.waits.1);
+        wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
+    }
+
+    /// Ships under the output's lease until drained.
+    async fn leased(
+        &mut self,
+        order: &mut watch::Receiver<Order>,
+        news: &mut watch::Receiver<u64>,
+        failures: &mut u32,
+    ) -> Result<(), ShipError> {
+        let store = Arc::clone(&self.store);
+        let held = ShipError::Held(self.name.clone());
+        let name = format!("output {}", self.name);
+        let Some(lease) = lease::take(&*store, &name, &self.owner).await? else { return Err(held) };
+        self.gate.store_works();
+        let shipped = async {
+            loop {
+                let deadline = deadline(order);
+                order.mark_unchanged();
+                news.mark_unchanged();
+                let idle = self.round(&lease, order).await?;
+                *failures = 0;
+                match deadline {
+                    Some(at) if idle || Instant::now() >= at => return self.finish(&lease, at).await,
+                    None if idle => {
+                        tokio::select! {
+                            _ = order.changed() => {}
+                            _ = news.changed() => {}
+                            () = sleep(CONFIRM_EVERY) => {}
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        };
+        lease::during(&*store, &lease, shipped).await.unwrap_or(Err(held))
     }
 
     /// Hands over what there is; `true` when nothing was left to hand over.
@@ -147,9 +174,9 @@ impl Shipper {
                     if let Some(memory) = self.output.announce(&frame)? {
                         self.store.advance(lease, &self.name, &[], Some(&memory)).await?;
                     }
-                    let written = timeout(Duration::from_secs(60), self.output.write(&frame)).await;
+                    let written = timeout(WRITE_PATIENCE, self.output.write(&frame)).await;
                     let written = written.map_err(|_| OutputError {
-                        class: crate::record::ErrorClass::Transient,
+                        class: ErrorClass::Transient,
                         action: "write for a minute: the receiver takes nothing".to_owned(),
                         cause: None,
                     })??;
@@ -158,7 +185,6 @@ impl Shipper {
                     if last.elapsed() >= CONFIRM_EVERY {
                         last = Instant::now();
                         self.confirm(lease).await?;
-                        self.lease().await?;
                     }
                 }
                 if order.has_changed().unwrap_or(true) {
@@ -175,18 +201,19 @@ impl Shipper {
         self.advance(lease, confirmed).await
     }
 
+    /// Moves positions to what the far side has confirmed. What the store does not take now is kept for the next time.
     async fn advance(&mut self, lease: &Lease, confirmed: Confirmed) -> Result<(), ShipError> {
-        let mut moved = BTreeMap::new();
         while self.flying.front().is_some_and(|(end, ..)| *end <= confirmed.through) {
             let Some((_, stream, position)) = self.flying.pop_front() else { break };
-            moved.insert(stream, position);
+            self.landed.0.insert(stream, position);
+            self.landed.1.clone_from(&confirmed.memory);
         }
-        if moved.is_empty() {
+        if self.landed.0.is_empty() {
             return Ok(());
         }
-        let positions: Vec<_> = moved.into_iter().collect();
-        self.store.advance(lease, &self.name, &positions, confirmed.memory.as_deref()).await?;
-        self.confirmed.extend(positions);
+        let positions: Vec<_> = self.landed.0.iter().map(|(stream, position)| (stream.clone(), *position)).collect();
+        self.store.advance(lease, &self.name, &positions, self.landed.1.as_deref()).await?;
+        self.confirmed.extend(std::mem::take(&mut self.landed.0));
         self.store.collect(&self.others).await?;
         Ok(())
     }
@@ -196,9 +223,11 @@ impl Shipper {
         self.output.reset().await;
         self.flying.clear();
         self.written = self.confirmed.clone();
+        // The far side has these, whatever became of the connection.
+        self.written.extend(self.landed.0.clone());
     }
 
-    async fn finish(mut self, lease: &Lease, at: Instant) -> Result<(), ShipError> {
+    async fn finish(&mut self, lease: &Lease, at: Instant) -> Result<(), ShipError> {
         let within = at.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
         let confirmed = self.output.close(within).await;
         match confirmed {
@@ -215,5 +244,13 @@ impl Shipper {
             Some(error) => Err(error.into()),
             None => Err(ShipError::Left { output: self.name.clone(), events }),
         }
+    }
+}
+
+/// Until when outputs may drain; `None` while the run goes on.
+fn deadline(order: &watch::Receiver<Order>) -> Option<Instant> {
+    match *order.borrow() {
+        Order::Run => None,
+        Order::Drain(at) => Some(at),
     }
 }

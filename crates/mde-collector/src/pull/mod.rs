@@ -4,10 +4,23 @@
 //! (`pipeline::drive`) does a machine's I/O.
 
 pub mod clock;
+mod digest;
 pub mod horizon;
+#[cfg(test)]
+mod model;
+pub mod poison;
+pub mod snapshot;
+pub mod walk;
 pub mod window;
 
 use crate::record::VersionKey;
+
+/// 100 ns in a millisecond.
+const TICKS: i64 = 10_000;
+/// Empty pages whose links are followed in a row.
+const EMPTY_PAGES: u32 = 3;
+/// An answer of a multiple of so many rows may have been cut there without a link. Source: field reports.
+const ROUND_ROWS: u64 = 100;
 
 /// One way to read a source, as a pure machine.
 ///
@@ -25,6 +38,11 @@ pub trait Machine: Send {
         false
     }
 
+    /// When the next pull is due, where a restart must not bring it forward. Unit: milliseconds since 1970, UTC.
+    fn due_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// Begins a pull. What it returns is committed first. A pull that was under way is forgotten.
     fn begin(&mut self, now: Now) -> Outcome;
 
@@ -35,11 +53,17 @@ pub trait Machine: Send {
     /// passing fault, the same is asked again.
     fn next(&mut self, now: Now) -> Option<Step>;
 
-    /// Takes a row of the answer under way, before it is stored.
+    /// Takes a row of the answer under way, and says by which moment its key is forgotten, as an outcome's
+    /// `forget_before_ms`. `None`: it is not to be stored. Unit: milliseconds since 1970, UTC.
     ///
     /// # Errors
-    /// A row that the question excludes: the answer is not to be stored.
-    fn row(&mut self, row: Row<'_>) -> Result<(), PullError>;
+    /// A row that the question excludes: nothing of the answer is to be stored.
+    fn row(&mut self, row: Row<'_>) -> Result<Option<i64>, PullError>;
+
+    /// The snapshot under way, for the store; `None` where the way is no snapshot.
+    fn snapshot(&self) -> Option<Numbered> {
+        None
+    }
 
     /// What the store knew about rows of the answer under way. Only snapshots want to know.
     fn sighted(&mut self, _sightings: &Sightings) {}
@@ -104,7 +128,7 @@ pub struct Ask {
     pub top: Option<u64>,
     /// `$skip`.
     pub skip: Option<u64>,
-    /// Whether the list's `$expand` goes along; rows of an answer without it are shown to the machine and never stored.
+    /// Whether the list's `$expand` goes along.
     pub whole: bool,
     /// Follow the link of the answer before, instead of building a query.
     pub follow: bool,
@@ -152,6 +176,15 @@ pub struct Row<'a> {
     pub time: Option<i64>,
     /// Whether it may change without saying when: an entity that has not ended.
     pub open: bool,
+}
+
+/// A snapshot as the store tells it from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its number; it only grows.
+    pub number: u64,
+    /// Number of the newest complete one before it: an entity last seen in that one or later is a known one.
+    pub known_since: Option<u64>,
 }
 
 /// What the store knew about some rows of a snapshot.
@@ -223,6 +256,8 @@ pub struct Outcome {
 /// How a snapshot ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotEnd {
+    /// Which one; not always the one under way. Unit: milliseconds since 1970, UTC.
+    pub pulled_ms: i64,
     /// Entities in it.
     pub count: u64,
     /// Whether all of them are.
@@ -270,12 +305,20 @@ pub enum PullError {
         /// The filtered field.
         field: &'static str,
     },
-    /// Rows that share one millisecond and changed during every pass.
-    #[error("read the millisecond {at_ms}: {passes} passes over its pages all gave different rows")]
-    Unsettled {
-        /// The millisecond. Unit: milliseconds since 1970, UTC.
-        at_ms: i64,
-        /// Passes made.
-        passes: u32,
+    /// The same page again where the next one was asked for.
+    #[error("read a list: the page behind row {passed} came twice")]
+    Repeated {
+        /// Rows passed before it.
+        passed: u64,
+    },
+    /// A window that nothing could read, when no more may be set aside.
+    #[error("read the window [{from_ms}, {to_ms}): {reason}")]
+    Unreadable {
+        /// First moment inside. Unit: milliseconds since 1970, UTC.
+        from_ms: i64,
+        /// First moment behind.
+        to_ms: i64,
+        /// Why.
+        reason: &'static str,
     },
 }

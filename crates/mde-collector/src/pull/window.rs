@@ -1,88 +1,81 @@
 //! Closed time windows: each is asked for until one answer holds the whole of it.
 //!
 //! Paging over rows that move between two pages skips rows; a window answered by one response cannot. So a window that
-//! does not fit one answer is halved in time until it does; a full millisecond is split by other fields, and only what
-//! is left is paged, pass after pass, until two passes agree.
+//! does not fit one answer is halved in time until it does. How one window is asked for, when it fits and what is done
+//! where time splits no further is the business of its [`Source`]; what cannot be read at all, of `trouble`.
 //!
-//! It never asks for what lies before the horizon, and never moves the checkpoint over a window that it has not read whole.
+//! It never asks for what lies before the horizon, and never moves the checkpoint over a window that it has neither read
+//! whole nor set aside.
 
-use super::{Answer, Ask, Condition, Failure, Machine, More, Now, Outcome, PullError, Row, Step, horizon};
-use crate::record::VersionKey;
-use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+pub mod list;
+mod memory;
+mod source;
+mod trouble;
 
-/// 100 ns in a millisecond.
-const TICKS: i64 = 10_000;
+pub use memory::Memory;
+pub use source::{Found, Seen, Source, Span};
+
+use super::poison::Aside;
+use super::{Answer, Failure, Gap, Machine, Now, Outcome, PullError, Row, Step, TICKS, horizon};
+use list::List;
+use memory::earlier;
+use trouble::{Plain, Trouble};
+
 /// Where a first pull starts when the configuration does not say. Unit: milliseconds before now.
 const FIRST_SPAN_MS: i64 = 7 * 24 * 3_600_000;
-/// Aimed at when the next width is chosen: this part of a page. Unit: percent.
-const FILL_PERCENT: i128 = 70;
-/// Empty pages with a link that are followed in a row.
-const EMPTY_PAGES: u32 = 3;
 /// Rows of a full answer that lie this close together are a burst: the window is cut beside it. Unit: milliseconds.
 const BURST_MS: i64 = 1_000;
-/// Passes over a millisecond that no field splits any further.
-const PASSES: usize = 5;
 
 /// What does not change while a stream runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
-    /// The time that filters.
-    pub time: &'static str,
-    /// Fields that split what no time can: (field, its known values).
-    pub splits: &'static [(&'static str, &'static [&'static str])],
-    /// Most rows that one answer can hold.
-    pub page_cap: u64,
+pub struct Rules<S = List> {
+    /// How one window is read.
+    pub source: S,
     /// Re-read before the checkpoint at each pull.
     pub overlap_ms: i64,
     /// Time between two wider re-reads.
     pub sweep_every_ms: i64,
     /// How late a record may become visible and still be found by them.
     pub sweep_back_ms: i64,
+    /// Each pull begins at the oldest entity that had not ended, at most so long ago; `None`: they are not followed.
+    pub open_ms: Option<i64>,
     /// Configured start. Unit: milliseconds since 1970, UTC.
     pub historical_ms: Option<i64>,
+    /// Whether this is the only pull of a run: what is set aside is tried again at once.
+    pub once: bool,
 }
 
-impl Rules {
+impl<S: Source> Rules<S> {
     /// A sweep reads this far before the checkpoint: what became visible since the last one was at most `back` late.
     #[must_use]
     pub const fn sweep_reach_ms(&self) -> i64 {
         self.sweep_back_ms.saturating_add(self.sweep_every_ms)
     }
-}
 
-/// What the machine finds again after a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
-    /// The configured start that this epoch began with.
-    pub historical_ms: Option<i64>,
-    /// No re-read goes before it; keys behind it are forgotten.
-    pub horizon_ms: i64,
-    /// Time of the newest record stored.
-    pub newest_ms: Option<i64>,
-    /// Width of the next window; `None`: the whole span.
-    pub width_ms: Option<i64>,
-    /// Rows that one answer was seen to hold at most; only for the choice of the next width.
-    pub page_rows: u64,
-    /// When the last sweep ended.
-    pub swept_ms: i64,
+    /// The furthest that any re-read goes back. Unit: milliseconds.
+    fn reach_ms(&self) -> i64 {
+        let widest = self.overlap_ms.max(self.sweep_reach_ms()).max(self.open_ms.unwrap_or(0));
+        if self.source.rereads() { widest } else { 0 }
+    }
 }
 
 /// One stream's windows.
 #[derive(Debug)]
-pub struct Windows {
-    rules: Rules,
+pub struct Windows<S: Source = List> {
+    rules: Rules<S>,
     checkpoint_ms: Option<i64>,
     /// `None` before the first pull.
     memory: Option<Memory>,
-    pull: Option<Pull>,
+    pull: Option<Pull<S::Work>>,
     /// Start of the present pull. Unit: milliseconds since 1970, UTC.
     pulled_ms: i64,
+    /// When the question under way was asked. Unit: milliseconds since 1970, UTC.
+    asked_ms: i64,
 }
 
 /// One pull: from somewhere before the checkpoint to now.
 #[derive(Debug)]
-struct Pull {
+struct Pull<W> {
     /// Where the next window starts.
     cursor_ms: i64,
     /// Where the last window ends.
@@ -93,75 +86,62 @@ struct Pull {
     asked: bool,
     /// Whether this pull is a wider re-read.
     sweep: bool,
-    task: Task,
+    /// Where windows end that were cut because they fail, the nearest last.
+    cuts: Vec<i64>,
+    /// What is tried again when the windows are done.
+    again: Vec<Gap>,
+    /// Time of the oldest entity seen that has not ended.
+    open_ms: Option<i64>,
+    work: Work<W>,
     seen: Seen,
 }
 
-/// What the answer under way has shown.
-#[derive(Debug, Default, Clone)]
-struct Seen {
-    rows: u64,
-    last: Option<VersionKey>,
-    oldest_ms: Option<i64>,
-    newest_ms: Option<i64>,
-    digest: Digest,
-}
-
-/// The keys of a pass, whatever their order: count, sum and parity.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Digest {
-    count: u64,
-    sum: u128,
-    parity: u128,
-}
-
-impl Digest {
-    fn add(&mut self, key: VersionKey) {
-        let number = u128::from_le_bytes(key.0);
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(number);
-        self.parity ^= number;
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.count += other.count;
-        self.sum = self.sum.wrapping_add(other.sum);
-        self.parity ^= other.parity;
-    }
-}
-
-/// What is asked for: a window, or a part of a full millisecond.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Target {
-    from_ms: i64,
-    to_ms: i64,
-    /// For each split in order: the index of a known value, or their number for "all others and null".
-    part: Vec<usize>,
-}
-
+/// What is under way.
 #[derive(Debug)]
-enum Task {
-    /// Nothing under way: the next window starts at the cursor.
+enum Work<W> {
+    /// Nothing: the next window starts at the cursor.
     Next,
-    /// The whole target in one answer.
-    Read { target: Target, rest: VecDeque<Target> },
-    /// An empty page had a link: follow it.
-    Follow { target: Target, rest: VecDeque<Target>, empty: u32 },
-    /// Does the answer end with the row that we took for the last? `last: None`: is there really nothing?
-    Probe { target: Target, rest: VecDeque<Target>, rows: u64, last: Option<VersionKey> },
-    /// Page through what nothing splits.
-    Page { target: Target, rest: VecDeque<Target>, skip: u64, pass: Digest, passes: Vec<Digest> },
+    /// A window is read; `again`: one that was set aside.
+    Read { span: Span, work: W, again: bool },
+    /// A window or an entity failed.
+    Trouble(Trouble),
+    /// An entity that was set aside is read again.
+    Again(String),
 }
 
-impl Windows {
+impl<S: Source> Windows<S> {
     /// `memory` is what an earlier run stored, `checkpoint_ms` likewise.
     #[must_use]
-    pub const fn new(rules: Rules, checkpoint_ms: Option<i64>, memory: Option<Memory>) -> Self {
-        Self { rules, checkpoint_ms, memory, pull: None, pulled_ms: 0 }
+    pub const fn new(rules: Rules<S>, checkpoint_ms: Option<i64>, memory: Option<Memory>) -> Self {
+        Self { rules, checkpoint_ms, memory, pull: None, pulled_ms: 0, asked_ms: 0 }
+    }
+
+    /// What a restart is to find.
+    #[must_use]
+    pub const fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
+    }
+
+    /// Whether a bad part more may be given up in this hour; one of its share is taken then.
+    pub(super) fn may_give_up(&mut self, now_ms: i64) -> bool {
+        self.memory.as_mut().is_some_and(|memory| memory.aside.take(now_ms))
+    }
+
+    /// A sweep, a re-read of the overlap, or none; and back to what has not ended. Unit: milliseconds since 1970, UTC.
+    fn start_ms(&self, memory: &Memory, checkpoint_ms: i64, now_ms: i64, sweep: bool) -> i64 {
+        let back_ms = match self.checkpoint_ms {
+            Some(_) if !self.rules.source.rereads() => 0,
+            Some(_) if sweep => self.rules.sweep_reach_ms().max(self.rules.overlap_ms),
+            Some(_) => self.rules.overlap_ms,
+            None => 0,
+        };
+        let open_ms = self.rules.open_ms.zip(memory.open_ms).map(|(most, open)| open.max(now_ms.saturating_sub(most)));
+        let start_ms = checkpoint_ms.saturating_sub(back_ms);
+        open_ms.map_or(start_ms, |open_ms| open_ms.min(start_ms)).max(memory.horizon_ms).min(checkpoint_ms)
     }
 }
 
-impl Machine for Windows {
+impl<S: Source> Machine for Windows<S> {
     fn must_start_again(&self) -> bool {
         self.memory.as_ref().is_some_and(|memory| memory.historical_ms != self.rules.historical_ms)
     }
@@ -178,29 +158,31 @@ impl Machine for Windows {
         self.pulled_ms
     }
 
+    fn gaps(&self) -> Vec<Gap> {
+        self.memory.as_ref().map(|memory| memory.aside.gaps().to_vec()).unwrap_or_default()
+    }
+
     fn begin(&mut self, Now { ms: now_ms, sure }: Now) -> Outcome {
         self.pulled_ms = now_ms;
         let mut outcome = Outcome::default();
         let ahead = sure && self.is_ahead(now_ms);
-        let first = self.memory.is_none();
         let start_ms = self.rules.historical_ms.unwrap_or(now_ms - FIRST_SPAN_MS);
-        let memory = self.memory.get_or_insert(Memory {
+        let before = self.memory.take();
+        let mut memory = before.clone().unwrap_or_else(|| Memory {
             historical_ms: self.rules.historical_ms,
             horizon_ms: start_ms,
             newest_ms: None,
             width_ms: None,
-            page_rows: self.rules.page_cap,
+            page_rows: self.rules.source.cap(),
             swept_ms: now_ms,
+            open_ms: None,
+            aside: Aside::default(),
         });
-        if first {
-            outcome.memory = Some(memory.text());
-        }
         let mut checkpoint_ms = self.checkpoint_ms.unwrap_or(memory.horizon_ms);
         if ahead {
             if memory.newest_ms.is_none() {
                 // Nothing is stored, so no key is missing: the first start was noted by the same wrong clock.
                 memory.horizon_ms = memory.horizon_ms.min(start_ms);
-                outcome.memory = Some(memory.text());
             }
             let newest_ms = memory.newest_ms.unwrap_or(now_ms);
             checkpoint_ms = now_ms.min(newest_ms).saturating_sub(self.rules.overlap_ms).max(memory.horizon_ms);
@@ -212,94 +194,72 @@ impl Machine for Windows {
         let since_ms = now_ms.saturating_sub(memory.swept_ms);
         let sweep = self.checkpoint_ms.is_some()
             && (since_ms >= self.rules.sweep_every_ms || (sure && since_ms < -self.rules.sweep_every_ms));
-        let back_ms = match (self.checkpoint_ms, sweep) {
-            (None, _) => 0,
-            (Some(_), false) => self.rules.overlap_ms,
-            (Some(_), true) => self.rules.sweep_reach_ms().max(self.rules.overlap_ms),
-        };
-        let cursor_ms = checkpoint_ms.saturating_sub(back_ms).max(memory.horizon_ms).min(checkpoint_ms);
         self.pull = Some(Pull {
-            cursor_ms,
-            end_ms: now_ms,
+            cursor_ms: self.start_ms(&memory, checkpoint_ms, now_ms, sweep),
+            end_ms: self.rules.source.end_ms(now_ms),
             sure,
             asked: false,
             sweep,
-            task: Task::Next,
+            cuts: Vec::new(),
+            again: memory.aside.again(now_ms, self.rules.once),
+            open_ms: None,
+            work: Work::Next,
             seen: Seen::default(),
         });
+        outcome.memory = (before.as_ref() != Some(&memory)).then(|| memory.text());
+        self.memory = Some(memory);
         outcome
     }
 
     /// The end follows the clocks once the API's has spoken.
     fn next(&mut self, Now { ms: now_ms, sure }: Now) -> Option<Step> {
-        let width_ms = self.memory.as_ref().and_then(|memory| memory.width_ms).unwrap_or(i64::MAX).max(1);
-        let pull = self.pull.as_mut()?;
+        self.asked_ms = now_ms;
+        let (rules, memory, pull) = (&self.rules, self.memory.as_ref()?, self.pull.as_mut()?);
         if sure && !pull.sure {
             pull.sure = true;
-            pull.end_ms = now_ms;
+            pull.end_ms = rules.source.end_ms(now_ms);
         }
         pull.seen = Seen::default();
-        if matches!(pull.task, Task::Next) {
-            let (mut from_ms, mut to_ms) = (pull.cursor_ms, pull.cursor_ms.saturating_add(width_ms).min(pull.end_ms));
-            if pull.cursor_ms >= pull.end_ms {
-                if pull.sure || pull.asked {
-                    self.pull = None;
-                    return None;
-                }
-                // Our clock may be far behind, and only an answer tells what time it is at the API.
-                (from_ms, to_ms) = (pull.cursor_ms - 1, pull.cursor_ms);
-            }
-            let target = Target { from_ms, to_ms, part: Vec::new() };
-            pull.task = Task::Read { target, rest: VecDeque::new() };
+        if matches!(pull.work, Work::Next) {
+            let width_ms = memory.width_ms.unwrap_or(i64::MAX).max(1);
+            let Some(work) = pull.begin(&rules.source, &memory.aside, width_ms) else {
+                self.pull = None;
+                return None;
+            };
+            pull.work = work;
         }
         pull.asked = true;
-        let newest = |target: &Target| target.to_ms == pull.end_ms;
-        Some(Step::List(match &pull.task {
-            Task::Next => return None,
-            Task::Read { target, .. } => {
-                Ask { conditions: self.rules.conditions(target), whole: true, newest: newest(target), ..Ask::default() }
+        Some(match &mut pull.work {
+            Work::Next => return None,
+            Work::Read { span, work, .. } => {
+                rules.source.step(work, *span, memory.aside.inside(*span), span.to_ms == pull.end_ms)
             }
-            Task::Follow { target, .. } => Ask { follow: true, whole: true, newest: newest(target), ..Ask::default() },
-            Task::Probe { target, rows, last, .. } => Ask {
-                conditions: self.rules.conditions(target),
-                top: Some(if last.is_some() { 2 } else { 1 }),
-                skip: Some(rows.saturating_sub(1)),
-                newest: newest(target),
-                ..Ask::default()
-            },
-            Task::Page { target, skip, passes, .. } => Ask {
-                conditions: self.rules.conditions(target),
-                // Other borders in each pass: equal borders hide the same row each time.
-                top: Some((self.rules.page_cap / (passes.len() as u64 + 1)).max(1)),
-                skip: Some(*skip),
-                whole: true,
-                newest: newest(target),
-                ..Ask::default()
-            },
-        }))
+            Work::Trouble(trouble) => trouble.step(&rules.source, memory),
+            Work::Again(id) => Step::One(id.clone()),
+        })
     }
 
-    fn row(&mut self, row: Row<'_>) -> Result<(), PullError> {
-        let Some(pull) = self.pull.as_mut() else { return Ok(()) };
-        let (Task::Read { target, .. }
-        | Task::Follow { target, .. }
-        | Task::Probe { target, .. }
-        | Task::Page { target, .. }) = &pull.task
-        else {
-            return Ok(());
+    fn row(&mut self, row: Row<'_>) -> Result<Option<i64>, PullError> {
+        let (Some(pull), Some(memory)) = (self.pull.as_mut(), self.memory.as_ref()) else { return Ok(None) };
+        let source = &self.rules.source;
+        let (row_ms, stored) = match &mut pull.work {
+            Work::Read { span, work, .. } => source.row(work, *span, row.time)?,
+            Work::Trouble(Trouble::Plain(Plain { span, rows, .. })) => {
+                let (row_ms, _) = source.row(&source.start(*span), *span, row.time)?;
+                rows.push((row_ms, row.id.to_owned()));
+                (row_ms, false)
+            }
+            Work::Trouble(Trouble::Control { .. }) | Work::Next => return Ok(None),
+            // One that is asked for by its id may have changed meanwhile.
+            Work::Trouble(Trouble::Ones(_)) | Work::Again(_) => {
+                (row.time.map_or(i64::MAX, |time| time.div_euclid(TICKS)), true)
+            }
         };
-        let field = self.rules.time;
-        let row_ms = row.time.ok_or(PullError::NoTime { field })?.div_euclid(TICKS);
-        if !(target.from_ms..target.to_ms).contains(&row_ms) {
-            let Target { from_ms, to_ms, .. } = *target;
-            return Err(PullError::FilterIgnored { field, row_ms, from_ms, to_ms });
+        pull.seen.add(row, row_ms, stored);
+        if stored && memory.aside.names(row.id) {
+            pull.seen.closed.push(row.id.to_owned());
         }
-        pull.seen.rows += 1;
-        pull.seen.last = Some(row.key);
-        pull.seen.oldest_ms = Some(pull.seen.oldest_ms.map_or(row_ms, |oldest_ms| oldest_ms.min(row_ms)));
-        pull.seen.newest_ms = pull.seen.newest_ms.max(Some(row_ms));
-        pull.seen.digest.add(row.key);
-        Ok(())
+        Ok(stored.then_some(row_ms))
     }
 
     fn answered(&mut self, answer: Answer) -> Result<Outcome, PullError> {
@@ -307,168 +267,132 @@ impl Machine for Windows {
         let (Some(pull), Some(memory)) = (self.pull.as_mut(), self.memory.as_mut()) else {
             return Ok(Outcome::default());
         };
-        let before = memory.clone();
+        let (before, mut outcome) = (memory.clone(), Outcome::default());
         let seen = std::mem::take(&mut pull.seen);
-        memory.page_rows = memory.page_rows.max(seen.rows);
-        if !matches!(pull.task, Task::Probe { .. }) {
-            memory.newest_ms = memory.newest_ms.max(seen.newest_ms);
+        memory.note(&seen, more);
+        pull.open_ms = earlier(pull.open_ms, seen.open_ms);
+        match std::mem::replace(&mut pull.work, Work::Next) {
+            Work::Next => {}
+            Work::Read { span, mut work, again } => match self.rules.source.answered(&mut work, span, &seen, more) {
+                Found::On => pull.work = Work::Read { span, work, again },
+                found => self.found(found, span, again, &seen, &mut outcome)?,
+            },
+            Work::Trouble(trouble) => self.eased(trouble, &seen, more, &mut outcome)?,
+            Work::Again(id) => memory.aside.close_id(&id),
         }
-        let cap = self.rules.page_cap;
-        let next = match std::mem::replace(&mut pull.task, Task::Next) {
-            Task::Next => Next::Nothing,
-            Task::Read { target, rest } if seen.rows == 0 => without_rows(target, rest, 1, more),
-            Task::Read { target, rest } if more != More::Nothing || seen.rows >= cap => {
-                if more != More::Nothing {
-                    memory.page_rows = seen.rows;
-                }
-                Next::Misfit(target, rest)
-            }
-            Task::Read { target, rest } if seen.rows.is_multiple_of(100) => {
-                Next::Task(Task::Probe { target, rest, rows: seen.rows, last: seen.last })
-            }
-            Task::Read { target, rest } => Next::Fits(target, rest, seen.rows),
-            Task::Follow { target, rest, .. } if seen.rows > 0 => Next::Misfit(target, rest),
-            Task::Follow { target, rest, empty } => without_rows(target, rest, empty + 1, more),
-            Task::Probe { target, rest, rows, last } => {
-                let ends_there = seen.rows == u64::from(last.is_some()) && seen.last == last;
-                if ends_there { Next::Fits(target, rest, rows) } else { Next::Misfit(target, rest) }
-            }
-            Task::Page { target, rest, skip, mut pass, mut passes } => {
-                pass.merge(seen.digest);
-                if seen.rows > 0 {
-                    Next::Task(Task::Page { target, rest, skip: skip + seen.rows, pass, passes })
-                } else if passes.contains(&pass) {
-                    Next::Fits(target, rest, pass.count)
-                } else {
-                    passes.push(pass);
-                    if passes.len() >= PASSES {
-                        let at_ms = target.from_ms;
-                        pull.task = Task::Next;
-                        return Err(PullError::Unsettled { at_ms, passes: PASSES as u32 });
-                    }
-                    Next::Task(Task::Page { target, rest, skip: 0, pass: Digest::default(), passes })
-                }
-            }
-        };
+        Ok(self.closing(&before, outcome))
+    }
+
+    fn failed(&mut self, failure: &Failure, now: Now) -> Option<Outcome> {
+        let before = self.memory.clone()?;
         let mut outcome = Outcome::default();
-        match next {
-            Next::Nothing => {}
-            Next::Task(task) => pull.task = task,
-            Next::Misfit(target, rest) => pull.task = misfit(&self.rules, memory, &seen, target, rest),
-            Next::Fits(_, mut rest, _) if !rest.is_empty() => {
-                if let Some(target) = rest.pop_front() {
-                    pull.task = Task::Read { target, rest };
-                }
+        self.worsened(failure, now.ms, &mut outcome)?;
+        Some(self.closing(&before, outcome))
+    }
+}
+
+impl<S: Source> Windows<S> {
+    /// Takes what an answer to a window came to.
+    fn found(
+        &mut self,
+        found: Found,
+        span: Span,
+        again: bool,
+        seen: &Seen,
+        outcome: &mut Outcome,
+    ) -> Result<(), PullError> {
+        let Some(memory) = self.memory.as_mut() else { return Ok(()) };
+        match found {
+            Found::On => {}
+            Found::Whole(_) if again => memory.aside.close(span),
+            Found::Whole(rows) => {
+                memory.widen(span, rows);
+                self.pass(span, outcome);
             }
-            Next::Fits(target, _, rows) => {
-                memory.widen(&target, rows);
-                pull.cursor_ms = target.to_ms;
-                if self.checkpoint_ms.is_none_or(|checkpoint_ms| target.to_ms > checkpoint_ms) {
-                    self.checkpoint_ms = Some(target.to_ms);
-                    outcome.checkpoint_ms = self.checkpoint_ms;
+            Found::Misfit | Found::Stuck(_) if again => {}
+            Found::Misfit => memory.width_ms = Some(cut(span, seen)),
+            Found::Stuck(reason) => {
+                let Span { from_ms, to_ms } = span;
+                if !self.may_give_up(self.asked_ms) {
+                    return Err(PullError::Unreadable { from_ms, to_ms, reason });
                 }
-                if pull.sweep && pull.cursor_ms >= pull.end_ms {
-                    memory.swept_ms = pull.end_ms;
-                }
+                self.set_aside(span, None, reason.to_owned(), outcome);
+                self.pass(span, outcome);
             }
         }
+        Ok(())
+    }
+
+    /// The window is behind us: cursor and checkpoint move.
+    fn pass(&mut self, span: Span, outcome: &mut Outcome) {
+        let (Some(pull), Some(memory)) = (self.pull.as_mut(), self.memory.as_mut()) else { return };
+        let forward = span.to_ms > pull.cursor_ms;
+        pull.cursor_ms = memory.aside.behind(span.to_ms).min(pull.end_ms).max(span.to_ms);
+        if self.checkpoint_ms.is_none_or(|checkpoint_ms| pull.cursor_ms > checkpoint_ms) {
+            self.checkpoint_ms = Some(pull.cursor_ms);
+            outcome.checkpoint_ms = self.checkpoint_ms;
+        }
+        if forward && pull.cursor_ms >= pull.end_ms {
+            if pull.sweep {
+                memory.swept_ms = pull.end_ms;
+            }
+            // All that have not ended were seen by this pull, which began at the oldest of them.
+            memory.open_ms = pull.open_ms;
+        }
+    }
+
+    /// What is committed with the answer.
+    fn closing(&mut self, before: &Memory, mut outcome: Outcome) -> Outcome {
+        let Some(memory) = self.memory.as_mut() else { return outcome };
         if let Some(checkpoint_ms) = self.checkpoint_ms {
-            memory.horizon_ms = horizon::advance(memory.horizon_ms, checkpoint_ms, memory.newest_ms, &self.rules);
+            let reach_ms = self.rules.reach_ms();
+            memory.horizon_ms = horizon::advance(memory.horizon_ms, checkpoint_ms, memory.newest_ms, reach_ms);
         }
-        outcome.forget_before_ms = Some(memory.horizon_ms);
-        outcome.memory = (*memory != before).then(|| memory.text());
-        Ok(outcome)
-    }
-
-    fn failed(&mut self, _failure: &Failure, _now: Now) -> Option<Outcome> {
-        None
+        // What is set aside is read again some day, and must be recognised then.
+        outcome.forget_before_ms = Some(memory.aside.oldest_ms().unwrap_or(i64::MAX).min(memory.horizon_ms));
+        outcome.memory = (*memory != *before).then(|| memory.text());
+        outcome
     }
 }
 
-/// Where an answer leads.
-enum Next {
-    Nothing,
-    Task(Task),
-    Misfit(Target, VecDeque<Target>),
-    Fits(Target, VecDeque<Target>, u64),
-}
-
-/// Where the `pages`-th page in a row without rows leads.
-fn without_rows(target: Target, rest: VecDeque<Target>, pages: u32, more: More) -> Next {
-    match more {
-        More::Nothing => Next::Fits(target, rest, 0),
-        More::Link if pages <= EMPTY_PAGES => Next::Task(Task::Follow { target, rest, empty: pages }),
-        More::Link | More::Elsewhere => Next::Task(Task::Probe { target, rest, rows: 0, last: None }),
-    }
-}
-
-/// What to do with a target that one answer does not hold.
-fn misfit(rules: &Rules, memory: &mut Memory, seen: &Seen, target: Target, mut rest: VecDeque<Target>) -> Task {
-    if target.to_ms - target.from_ms > 1 {
-        memory.width_ms = Some(cut(&target, seen));
-        return Task::Next;
-    }
-    let Some((_, values)) = rules.splits.get(target.part.len()) else {
-        return Task::Page { target, rest, skip: 0, pass: Digest::default(), passes: Vec::new() };
-    };
-    for choice in (0..=values.len()).rev() {
-        let mut part = target.part.clone();
-        part.push(choice);
-        rest.push_front(Target { part, ..target });
-    }
-    match rest.pop_front() {
-        Some(first) => Task::Read { target: first, rest },
-        None => Task::Next,
+impl<W> Pull<W> {
+    /// The next window, or what is tried again after the last of them.
+    fn begin<S: Source<Work = W>>(&mut self, source: &S, aside: &Aside, width_ms: i64) -> Option<Work<W>> {
+        self.cursor_ms = aside.behind(self.cursor_ms);
+        let from_ms = self.cursor_ms;
+        self.cuts.retain(|&cut_ms| cut_ms > from_ms);
+        let span = if from_ms < self.end_ms {
+            let free_ms = source.border_ms(from_ms).unwrap_or_else(|| from_ms.saturating_add(width_ms));
+            let cut_ms = self.cuts.last().copied().unwrap_or(i64::MAX);
+            Span { from_ms, to_ms: free_ms.min(self.end_ms).min(cut_ms).min(aside.before(from_ms)) }
+        } else if !self.sure && !self.asked && source.rereads() {
+            // Our clock may be far behind, and only an answer tells what time it is at the API.
+            Span { from_ms: from_ms - 1, to_ms: from_ms }
+        } else {
+            let gap = self.again.pop()?;
+            let span = Span { from_ms: gap.from_ms, to_ms: gap.to_ms };
+            return Some(match gap.id {
+                Some(id) => Work::Again(id),
+                None => Work::Read { span, work: source.start(span), again: true },
+            });
+        };
+        Some(Work::Read { span, work: source.start(span), again: false })
     }
 }
 
 /// The width with which a window that did not fit is tried again: half, or up to or just behind a burst.
 ///
 /// Thousands of rows in one moment would otherwise be read whole once for each of thirty halvings.
-fn cut(target: &Target, seen: &Seen) -> i64 {
-    let length_ms = target.to_ms - target.from_ms;
+fn cut(span: Span, seen: &Seen) -> i64 {
+    let length_ms = span.length_ms();
     if let (Some(oldest_ms), Some(newest_ms)) = (seen.oldest_ms, seen.newest_ms) {
         let burst_ms = newest_ms - oldest_ms + 1;
         if burst_ms <= BURST_MS && burst_ms <= length_ms / 2 {
-            let before_ms = oldest_ms - target.from_ms;
+            let before_ms = oldest_ms - span.from_ms;
             return if before_ms > 0 { before_ms } else { burst_ms };
         }
     }
     length_ms / 2
-}
-
-impl Memory {
-    /// As it is stored.
-    fn text(&self) -> String {
-        serde_json::to_string(self).expect("numbers have a JSON form")
-    }
-
-    /// The next width, after a window that fitted: width × min(2, 0.7 · page / rows).
-    ///
-    /// A window that was shorter than the width only because the pull ended there says nothing about the width.
-    fn widen(&mut self, target: &Target, rows: u64) {
-        let length_ms = target.to_ms - target.from_ms;
-        if self.width_ms.is_none_or(|width_ms| length_ms < width_ms) {
-            return;
-        }
-        let length = i128::from(length_ms);
-        let aimed = match rows {
-            0 => 2 * length,
-            _ => i128::from(self.page_rows) * FILL_PERCENT * length / (100 * i128::from(rows)),
-        };
-        let width = aimed.min(2 * length).clamp(1, i128::from(i64::MAX / 4));
-        self.width_ms = i64::try_from(width).ok();
-    }
-}
-
-impl Rules {
-    fn conditions(&self, target: &Target) -> Vec<Condition> {
-        let time = Condition::Time { field: self.time, from_ms: target.from_ms, to_ms: target.to_ms };
-        let parts = target.part.iter().zip(self.splits).map(|(&choice, &(field, values))| {
-            values.get(choice).map_or(Condition::IsNone(field, values), |value| Condition::Is(field, value))
-        });
-        std::iter::once(time).chain(parts).collect()
-    }
 }
 
 #[cfg(test)]

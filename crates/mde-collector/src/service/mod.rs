@@ -129,10 +129,8 @@ pub enum Flatten {
 }
 
 /// Every source that this version reads, in the order of the documentation.
-pub static SERVICES: &[&ServiceDef] = &[&alerts::DEF];
-
-/// Declared, and not pulled by this version yet: a configuration that names one loads, with a warning.
-pub static ANNOUNCED: &[&ServiceDef] = &[
+pub static SERVICES: &[&ServiceDef] = &[
+    &alerts::DEF,
     &machines::DEF,
     &vulnerabilities::DEF,
     &software::DEF,
@@ -144,13 +142,5 @@ pub static ANNOUNCED: &[&ServiceDef] = &[
 /// The source of that name or alias.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static ServiceDef> {
-    SERVICES.iter().copied().find(|service| service.answers_to(name))
-}
-
-impl ServiceDef {
-    /// Whether this is its name or one of its older spellings.
-    #[must_use]
-    pub fn answers_to(&self, name: &str) -> bool {
-        self.name == name || self.aliases.contains(&name)
-    }
+    SERVICES.iter().copied().find(|service| service.name == name || service.aliases.contains(&name))
 }

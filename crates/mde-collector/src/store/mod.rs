@@ -521,5 +521,13 @@ pub enum StoreError {
     Database(#[source] sqlx::Error),
 }
 
+impl StoreError {
+    /// Whether trying again later can help: a full disk can be emptied, a database can come back.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Database(_) | Self::LeaseLost { .. } | Self::EpochOver { .. })
+    }
+}
+
 #[cfg(test)]
 mod conformance;

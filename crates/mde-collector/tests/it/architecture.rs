@@ -12,8 +12,12 @@ const DOORS: &[(&str, &[&str])] = &[
     ("obfuscate", &["obfuscate", "record"]),
     ("config", &["config", "record", "service", "flatten", "obfuscate"]),
     ("store", &["store", "record"]),
-    ("output", &["output", "record", "config"]),
-    ("pipeline", &["pipeline", "record", "service", "pull", "flatten", "obfuscate", "config", "store", "output"]),
+    ("telemetry", &["telemetry", "record"]),
+    ("output", &["output", "record", "config", "telemetry"]),
+    (
+        "pipeline",
+        &["pipeline", "record", "service", "pull", "flatten", "obfuscate", "config", "store", "output", "telemetry"],
+    ),
 ];
 
 /// First segments behind `crate::` of a use tree.

@@ -1,6 +1,15 @@
 //! The collector as its users meet it: the real binary, real sockets, the simulator as tenant and oracle.
 
 mod architecture;
+mod demo;
 mod devo;
-mod end_to_end;
+mod exits;
+mod faults;
 mod harness;
+mod kills;
+mod pulls;
+mod quota;
+mod signals;
+mod simulate;
+mod snapshots;
+mod state;

@@ -1,6 +1,7 @@
 //! The alert list as a collection.
 
-use crate::odata::{Collection, Field, Kind, Schema, Value};
+use crate::ledger::Rows;
+use crate::odata::{Arrangement, Collection, Field, Kind, RowIter, Schema, Value};
 use crate::ticks::Ticks;
 use crate::world::{Alert, Version, VersionKey, World};
 use std::borrow::Cow;
@@ -9,49 +10,56 @@ use std::ops::RangeInclusive;
 /// Source: vendor page "List alerts" for what can be filtered, "Alert resource" for the properties.
 pub(crate) static SCHEMA: Schema = Schema {
     set: "Alerts",
-    index: "lastUpdateTime",
+    index: Some("lastUpdateTime"),
     expand: Some("evidence"),
     top_limit: 10_000,
     fields: &[
-        filterable("id", Kind::Text),
-        filterable("incidentId", Kind::Number),
+        Field::filterable("id", Kind::Text),
+        Field::filterable("incidentId", Kind::Number),
         Field { name: "investigationId", alias: Some("InvestigationId"), kind: Kind::Number, filterable: true },
-        filterable("assignedTo", Kind::Text),
-        filterable("severity", Kind::Text),
-        filterable("status", Kind::Text),
-        plain("classification", Kind::Text),
-        plain("determination", Kind::Text),
-        plain("investigationState", Kind::Text),
-        filterable("detectionSource", Kind::Text),
-        plain("detectorId", Kind::Text),
-        filterable("category", Kind::Text),
-        plain("threatFamilyName", Kind::Text),
-        filterable("alertCreationTime", Kind::Time),
-        plain("firstEventTime", Kind::Time),
-        filterable("lastEventTime", Kind::Time),
-        filterable("lastUpdateTime", Kind::Time),
-        plain("resolvedTime", Kind::Time),
-        plain("machineId", Kind::Text),
-        plain("computerDnsName", Kind::Text),
-        plain("rbacGroupName", Kind::Text),
-        plain("aadTenantId", Kind::Text),
-        plain("threatName", Kind::Text),
+        Field::filterable("assignedTo", Kind::Text),
+        Field::filterable("severity", Kind::Text),
+        Field::filterable("status", Kind::Text),
+        Field::plain("classification", Kind::Text),
+        Field::plain("determination", Kind::Text),
+        Field::plain("investigationState", Kind::Text),
+        Field::filterable("detectionSource", Kind::Text),
+        Field::plain("detectorId", Kind::Text),
+        Field::filterable("category", Kind::Text),
+        Field::plain("threatFamilyName", Kind::Text),
+        Field::filterable("alertCreationTime", Kind::Time),
+        Field::plain("firstEventTime", Kind::Time),
+        Field::filterable("lastEventTime", Kind::Time),
+        Field::filterable("lastUpdateTime", Kind::Time),
+        Field::plain("resolvedTime", Kind::Time),
+        Field::plain("machineId", Kind::Text),
+        Field::plain("computerDnsName", Kind::Text),
+        Field::plain("rbacGroupName", Kind::Text),
+        Field::plain("aadTenantId", Kind::Text),
+        Field::plain("threatName", Kind::Text),
     ],
 };
 
-/// A property that the vendor lists for `$filter`.
-const fn filterable(name: &'static str, kind: Kind) -> Field {
-    Field { name, alias: None, kind, filterable: true }
-}
-
-/// A property that only orders can name.
-const fn plain(name: &'static str, kind: Kind) -> Field {
-    Field { name, alias: None, kind, filterable: false }
-}
-
-/// The alerts of a world.
+/// The alerts of a world, or of one machine in it.
 #[derive(Clone)]
-pub(crate) struct Alerts(pub(crate) World);
+pub(crate) struct Alerts {
+    /// The world.
+    world: World,
+    /// Only alerts of the machine with this id.
+    machine: Option<String>,
+}
+
+impl Alerts {
+    /// All alerts of a world.
+    pub(crate) fn of(world: World) -> Self {
+        Self { world, machine: None }
+    }
+
+    /// The alerts of one machine.
+    pub(crate) fn of_machine(world: World, machine: String) -> Self {
+        Self { world, machine: Some(machine) }
+    }
+}
 
 impl Collection for Alerts {
     type Row = Version;
@@ -60,26 +68,42 @@ impl Collection for Alerts {
         &SCHEMA
     }
 
-    fn select(&self, range: RangeInclusive<Ticks>) -> Vec<Version> {
-        self.0.select(range)
+    fn rows(&self, range: RangeInclusive<Ticks>, arrangement: Arrangement) -> RowIter<'_, Version> {
+        let lot = |row: &Version| self.world.recipe().lot(row.number);
+        let mut versions = self.world.select(range);
+        if self.machine.is_some() {
+            versions.retain(|version| self.world.recipe().alert(version).machine_id == self.machine);
+        }
+        Box::new(arrangement.of_all(versions, lot))
     }
 
     fn value(&self, row: &Version, field: &'static str) -> Value<'static> {
         // Windows over the update time are what a list is mostly asked for: no need to make up the rest.
-        if field == SCHEMA.index { Value::Time(row.updated) } else { value(self.0.recipe().alert(row), field) }
-    }
-
-    fn lot(&self, row: &Version) -> u64 {
-        self.0.recipe().lot(row.number)
+        if Some(field) == SCHEMA.index {
+            Value::Time(row.updated)
+        } else {
+            value(self.world.recipe().alert(row), field)
+        }
     }
 
     fn write(&self, row: &Version, expanded: bool, out: &mut Vec<u8>) {
-        self.0.recipe().write(row, expanded, out);
+        self.world.recipe().write(row, expanded, out);
     }
 
-    fn version(&self, row: &Version, expanded: bool) -> VersionKey {
-        let key = self.0.key(row);
-        if expanded { key } else { VersionKey { evidence: 0, ..key } }
+    fn id(&self, row: &Version) -> String {
+        self.world.recipe().id(row)
+    }
+
+    fn served(&self, rows: &[Version], expanded: bool) -> Rows {
+        let key = |row| match self.world.key(row) {
+            key if expanded => key,
+            key => VersionKey { evidence: 0, ..key },
+        };
+        match self.machine {
+            None => Rows::Versions(rows.iter().map(key).collect()),
+            // These belong to the machine: they say nothing about what the alert list has given.
+            Some(_) => Rows::Other(rows.len() as u64),
+        }
     }
 }
 

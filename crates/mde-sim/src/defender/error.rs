@@ -45,6 +45,21 @@ pub(crate) fn missing_roles(required: &[&str], granted: &[String]) -> Answer {
     error(StatusCode::FORBIDDEN, "Forbidden", &message)
 }
 
+/// The endpoint has another method.
+pub(crate) fn method_not_allowed() -> Answer {
+    error(StatusCode::METHOD_NOT_ALLOWED, "BadRequest", "The method is not supported here.")
+}
+
+/// A parameter is not there.
+pub(crate) fn missing_parameter(name: &str) -> Answer {
+    error(StatusCode::BAD_REQUEST, "MissingRequiredParameter", &format!("The required parameter {name} is missing."))
+}
+
+/// A parameter says something that cannot be.
+pub(crate) fn invalid_input(message: &str) -> Answer {
+    error(StatusCode::BAD_REQUEST, "InvalidInput", message)
+}
+
 /// There is no such entity.
 pub(crate) fn not_found(message: &str) -> Answer {
     error(StatusCode::NOT_FOUND, "ResourceNotFound", message)
@@ -53,6 +68,11 @@ pub(crate) fn not_found(message: &str) -> Answer {
 /// The query is not understood.
 pub(crate) fn bad_query(refusal: &QueryError) -> Answer {
     error(StatusCode::BAD_REQUEST, "ODataError", &refusal.to_string())
+}
+
+/// The link is not taken back.
+pub(crate) fn bad_link() -> Answer {
+    error(StatusCode::BAD_REQUEST, "BadRequest", "The continuation is not valid or no longer valid.")
 }
 
 /// The service broke.

@@ -1,15 +1,13 @@
 //! Any list: options in, one page out, rows written while they are sent.
 
-use super::error;
+use super::{Call, error};
+use crate::config::{Order, PageConfig};
 use crate::delivery::{Answer, Chunk, Content};
-use crate::ledger::RequestKind;
 use crate::odata::options::{Options, moved, without};
 use crate::odata::page::page;
 use crate::odata::{Collection, QueryError};
 use crate::scenario::Fault;
-use crate::sim::Core;
-use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -18,36 +16,39 @@ use futures_util::stream::{self, BoxStream};
 const ROWS_PER_CHUNK: usize = 100;
 
 /// Answers a list call.
-pub(crate) fn answer<C: Collection>(
-    core: &Core,
-    kind: RequestKind,
-    request: &Request,
-    collection: C,
-    fault: Option<&Fault>,
-) -> Result<Answer, Answer> {
-    let query = request.uri().query().unwrap_or_default();
+pub(crate) fn answer<C: Collection>(call: &Call<'_>, collection: C) -> Result<Answer, Answer> {
+    let (core, kind) = (call.core, call.endpoint.kind);
+    let query = call.uri.query().unwrap_or_default();
     let mut options =
         Options::parse(query, collection.schema()).map_err(|refusal: QueryError| error::bad_query(&refusal))?;
     let mut config = core.page.clone();
-    match fault {
+    match call.fault {
         Some(Fault::FilterIgnored) => options.filter = None,
         Some(Fault::HiddenRows { after }) => config.hidden_after = Some(*after),
+        Some(Fault::RepeatedRows { rows }) => config.repeated = *rows,
+        Some(Fault::Reordered) => {
+            config.order = Order::Shuffled;
+            config.shuffle = core.scenario.walk(kind, options.skip == 0);
+        }
+        Some(Fault::LinkRefused) if options.skip > 0 && options.top.is_none() => return Err(error::bad_link()),
+        Some(Fault::FailedPage { page }) if options.skip / page_size(&options, &config, &collection) + 1 == *page => {
+            return Err(error::internal());
+        }
         _ => {}
     }
     let mut page = page(&collection, &options, &config);
-    if matches!(fault, Some(Fault::EmptyPage)) {
+    if matches!(call.fault, Some(Fault::EmptyPage)) {
         page.rows.clear();
     }
     core.scenario.answered(kind, page.rows.len() as u64, &core.world);
-    let ids = || page.rows.iter().map(|row| collection.version(row, false).id);
-    if options.expand && core.scenario.is_poisoned(ids()) {
+    let ids = || page.rows.iter().map(|row| collection.id(row));
+    if core.scenario.is_poisoned(ids(), options.expand) {
         return Err(error::internal());
     }
-    let base = core.page.link_base.clone().unwrap_or_else(|| core.base_of(request));
-    let link =
-        |base: &str, query: &str| Some(format!("{}{}?{query}", base.trim_end_matches('/'), request.uri().path()));
-    let behind = moved(query, options.skip + page.rows.len());
-    let next = match fault {
+    let base = core.page.link_base.clone().unwrap_or_else(|| core.base_of(call.headers));
+    let link = |base: &str, query: &str| Some(link(base, call.uri.path(), query));
+    let behind = moved(query, page.next_skip.unwrap_or(options.skip + page.rows.len()));
+    let next = match call.fault {
         Some(Fault::RepeatLink | Fault::EmptyPage) => link(&base, &moved(query, options.skip)),
         Some(Fault::ForeignLink { base }) => link(base, &behind),
         Some(Fault::LinkWithoutFilter) => link(&base, &without(&behind, "$filter")),
@@ -61,29 +62,40 @@ pub(crate) fn answer<C: Collection>(
     };
     Ok(Answer {
         status: StatusCode::OK,
-        headers: vec![(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json; odata.metadata=minimal; charset=utf-8"),
-        )],
+        headers: vec![ODATA],
         body: Content::Stream(body(collection, page.rows, options.expand, &envelope)),
     })
 }
 
+/// The type of OData's documents.
+pub(crate) const ODATA: (HeaderName, HeaderValue) =
+    (header::CONTENT_TYPE, HeaderValue::from_static("application/json; odata.metadata=minimal; charset=utf-8"));
+
+/// A link to another part of a list.
+pub(crate) fn link(base: &str, path: &str, query: &str) -> String {
+    format!("{}{path}?{query}", base.trim_end_matches('/'))
+}
+
+/// Rows of a page as this request counts them.
+fn page_size<C: Collection>(options: &Options, config: &PageConfig, collection: &C) -> usize {
+    options.top.unwrap_or(config.size.min(collection.schema().top_limit)).max(1)
+}
+
 /// What stands around the rows.
-struct Envelope {
+pub(crate) struct Envelope {
     /// `@odata.context`.
-    context: String,
+    pub(crate) context: String,
     /// `@odata.count`.
-    count: Option<usize>,
+    pub(crate) count: Option<usize>,
     /// `@odata.nextLink`.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
     /// Whether the link stands before the rows.
-    link_first: bool,
+    pub(crate) link_first: bool,
 }
 
 impl Envelope {
     /// What stands before the rows and what behind them.
-    fn texts(&self) -> (String, String) {
+    pub(crate) fn texts(&self) -> (String, String) {
         let quoted = |text: &str| serde_json::to_string(text).expect("texts are JSON");
         let link = self.next.as_ref().map(|next| format!("\"@odata.nextLink\":{}", quoted(next)));
         let mut before = format!("{{\"@odata.context\":{},", quoted(&self.context));
@@ -110,7 +122,7 @@ fn body<C: Collection>(
     envelope: &Envelope,
 ) -> BoxStream<'static, Chunk> {
     let (before, after) = envelope.texts();
-    let frame = |text: String| stream::iter([Chunk { bytes: Bytes::from(text), versions: Vec::new() }]);
+    let frame = |text: String| stream::iter([Chunk::bare(Bytes::from(text))]);
     let starts = (0..rows.len()).step_by(ROWS_PER_CHUNK);
     let chunks = stream::iter(starts).map(move |start| {
         let mut bytes = Vec::with_capacity(ROWS_PER_CHUNK * if expanded { 6_000 } else { 1_500 });
@@ -121,8 +133,7 @@ fn body<C: Collection>(
             }
             collection.write(row, expanded, &mut bytes);
         }
-        let versions = part.iter().map(|row| collection.version(row, expanded)).collect();
-        Chunk { bytes: bytes.into(), versions }
+        Chunk { bytes: bytes.into(), rows: collection.served(part, expanded) }
     });
     frame(before).chain(chunks).chain(frame(after)).boxed()
 }

@@ -1,149 +1,116 @@
 //! The Defender API: who may call, how often, and what is answered.
 
+mod alert;
 pub(crate) mod alerts;
-mod error;
+pub(crate) mod error;
+mod estate;
+mod exposures;
 mod list;
+pub(crate) mod numbered;
+mod routes;
+mod schema;
 
 pub(crate) use error::throttled;
+pub(crate) use list::{Envelope, ODATA, link};
 
 use crate::connection::{Break, Connection};
 use crate::delivery::{Answer, deliver, lose};
 use crate::entra::Caller;
-use crate::ledger::RequestKind;
-use crate::odata::Collection;
-use crate::quota::Family;
+use crate::kind::RequestKind;
 use crate::scenario::{ErrorBody, Fault, Server};
 use crate::sim::Core;
-use alerts::Alerts;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
 use bytes::Bytes;
+use routes::Endpoint;
 use std::sync::Arc;
 
-/// What a path leads to.
-enum Route {
-    /// The alert list.
-    Alerts,
-    /// One alert.
-    Alert(String),
-    /// Nothing we know.
-    Unknown,
-}
+/// Largest body of a request. Unit: octets.
+const BODY_LIMIT: usize = 1024 * 1024;
 
-/// Roles of which one is needed for alerts. Source: vendor pages "List alerts" and "Get alert by id".
-const ALERT_ROLES: [&str; 2] = ["Alert.Read.All", "Alert.ReadWrite.All"];
-
-impl Route {
-    /// Reads a path. Segments count without case, ids as they are; a version in the path changes nothing.
-    fn of(path: &str) -> Self {
-        let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-        let is = |segment: &str, word: &str| segment.eq_ignore_ascii_case(word);
-        let rest = match segments.as_slice() {
-            [api, version, rest @ ..] if is(api, "api") && is(version, "v1.0") => rest,
-            [api, rest @ ..] if is(api, "api") => rest,
-            _ => return Self::Unknown,
-        };
-        match rest {
-            [alerts] if is(alerts, "alerts") => Self::Alerts,
-            [alerts, id] if is(alerts, "alerts") => Self::Alert(decoded(id)),
-            _ => Self::Unknown,
-        }
-    }
-
-    /// What the ledger calls it.
-    fn kind(&self) -> RequestKind {
-        match self {
-            Self::Alerts => RequestKind::Alerts,
-            Self::Alert(_) => RequestKind::Alert,
-            Self::Unknown => RequestKind::Other,
-        }
-    }
-
-    /// The bucket it is counted in.
-    fn family(&self) -> Option<Family> {
-        match self {
-            Self::Alerts | Self::Alert(_) => Some(Family::Alerts),
-            Self::Unknown => None,
-        }
-    }
-}
-
-/// A path segment with its percent signs undone. `+` is itself in a path.
-fn decoded(segment: &str) -> String {
-    let pair = segment.replace('+', "%2B");
-    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default()
+/// A call under way.
+pub(crate) struct Call<'a> {
+    /// The simulator.
+    pub(crate) core: &'a Core,
+    /// What is called.
+    pub(crate) endpoint: &'static Endpoint,
+    /// Path and query.
+    pub(crate) uri: &'a Uri,
+    /// Headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// The body.
+    pub(crate) body: Bytes,
+    /// The id in the path.
+    pub(crate) id: String,
+    /// What the script has for it.
+    pub(crate) fault: Option<&'a Fault>,
 }
 
 /// Answers one call.
 pub(crate) async fn handle(State(core): State<Arc<Core>>, request: Request) -> Response<Body> {
-    let route = Route::of(request.uri().path());
-    let connection = request.extensions().get::<Connection>().cloned();
-    let query = request.uri().query().unwrap_or_default();
-    let entry = core.ledger.open(route.kind(), route.family(), request.uri().path(), query);
-    let fault = core.scenario.take(route.kind());
+    let (parts, body) = request.into_parts();
+    let found = routes::find(parts.uri.path());
+    let (kind, family) = match &found {
+        Some((endpoint, _)) => (endpoint.kind, Some(endpoint.family)),
+        None => (RequestKind::Other, None),
+    };
+    let connection = parts.extensions.get::<Connection>().cloned();
+    let entry = core.ledger.open(kind, family, parts.uri.path(), parts.uri.query().unwrap_or_default());
+    let fault = core.scenario.take(kind);
     match fault {
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Reset { after: None }) => lose(connection, Break::Reset).await,
         _ => {
-            let answer = answer(&core, &route, &request, fault.as_ref()).unwrap_or_else(|refusal| refusal);
-            let answer = core.dated(answer, Server::Api);
-            deliver(answer, fault.as_ref(), entry, connection, request.headers()).await
+            // A body that is too long or breaks off is like none: what it should say is missing.
+            let body = axum::body::to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
+            let answer = match found {
+                None => error::not_found("The requested resource does not exist."),
+                Some((endpoint, _)) if parts.method != endpoint.method => error::method_not_allowed(),
+                Some((endpoint, id)) => {
+                    let (uri, headers) = (&parts.uri, &parts.headers);
+                    let call = Call { core: &core, endpoint, uri, headers, body, id, fault: fault.as_ref() };
+                    answer(&call).unwrap_or_else(|refusal| refusal)
+                }
+            };
+            deliver(core.dated(answer, Server::Api), fault.as_ref(), entry, connection, &parts.headers).await
         }
     }
 }
 
 /// The answer, or the refusal that stands in its way: token, role, quota, script, in this order.
-fn answer(core: &Core, route: &Route, request: &Request, fault: Option<&Fault>) -> Result<Answer, Answer> {
-    let Some(family) = route.family() else { return Err(error::not_found("The requested resource does not exist.")) };
-    let caller = bearer(core, request).ok_or_else(error::unauthorized)?;
-    if !caller.roles.iter().any(|role| ALERT_ROLES.contains(&role.as_str())) {
-        return Err(error::missing_roles(&ALERT_ROLES, &caller.roles));
+fn answer(call: &Call<'_>) -> Result<Answer, Answer> {
+    let Call { core, endpoint, .. } = call;
+    let caller = bearer(core, call.headers)
+        .filter(|caller| caller.on_graph == endpoint.on_graph)
+        .ok_or_else(error::unauthorized)?;
+    if !caller.roles.iter().any(|role| endpoint.roles.contains(&role.as_str())) {
+        return Err(error::missing_roles(endpoint.roles, &caller.roles));
     }
-    core.take_quota(&caller.tenant_id, &caller.client_id, family)
+    core.take_quota(&caller.tenant_id, &caller.client_id, endpoint.family)
         .map_err(|exceeded| error::quota_exceeded(exceeded, &caller.tenant_id))?;
-    if let Some(refusal) = fault.and_then(|fault| scripted(core, fault, &caller)) {
+    if let Some(refusal) = call.fault.and_then(|fault| scripted(call, fault, &caller)) {
         return Err(refusal);
     }
-    if request.method() != Method::GET {
-        return Err(error::error(StatusCode::METHOD_NOT_ALLOWED, "BadRequest", "The method is not supported here."));
-    }
-    let alerts = Alerts(core.world.clone());
-    match route {
-        Route::Alerts => list::answer(core, route.kind(), request, alerts, fault),
-        Route::Alert(id) => single(core, &alerts, id),
-        Route::Unknown => unreachable!("has no family"),
-    }
-}
-
-/// One alert with its evidence.
-fn single(core: &Core, alerts: &Alerts, id: &str) -> Result<Answer, Answer> {
-    let version = alerts.0.find(id).ok_or_else(|| error::not_found(&format!("Alert {id} was not found")))?;
-    core.scenario.answered(RequestKind::Alert, 0, &core.world);
-    if core.scenario.is_poisoned(std::iter::once(id.to_owned())) {
-        return Err(error::internal());
-    }
-    let mut body = Vec::new();
-    alerts.write(&version, true, &mut body);
-    Ok(Answer::whole(StatusCode::OK, "application/json; odata.metadata=minimal; charset=utf-8", body.into()))
+    (endpoint.serve)(call)
 }
 
 /// Who calls: the bearer of a valid token of ours.
-fn bearer(core: &Core, request: &Request) -> Option<Caller> {
-    let (scheme, token) = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+fn bearer(core: &Core, headers: &HeaderMap) -> Option<Caller> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     core.entra.caller(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))
 }
 
 /// The refusal that the script wants, when its fault is one.
-fn scripted(core: &Core, fault: &Fault, caller: &Caller) -> Option<Answer> {
+fn scripted(call: &Call<'_>, fault: &Fault, caller: &Caller) -> Option<Answer> {
     Some(match fault {
         Fault::Throttle { told, seconds } => {
-            error::throttled(*told, *seconds, &caller.tenant_id, core.date(Server::Api))
+            error::throttled(*told, *seconds, &caller.tenant_id, call.core.date(Server::Api))
         }
         Fault::Status { status, body } => status_answer(*status, *body),
         Fault::Unauthorized => error::unauthorized(),
         Fault::NoLicence => error::no_licence(),
-        Fault::Forbidden => error::missing_roles(&ALERT_ROLES, &[]),
+        Fault::Forbidden => error::missing_roles(call.endpoint.roles, &[]),
         Fault::Html => html(),
         _ => return None,
     })
@@ -162,21 +129,5 @@ pub(crate) fn status_answer(status: u16, body: ErrorBody) -> Answer {
         ErrorBody::NoMessage => error::error(status, "InternalServerError", ""),
         ErrorBody::Html => Answer::whole(status, "text/html; charset=utf-8", Bytes::from_static(error::HTML)),
         ErrorBody::Empty => Answer { status, headers: Vec::new(), body: crate::delivery::Content::Whole(Bytes::new()) },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_count_without_case_and_with_or_without_a_version() {
-        for path in ["/api/alerts", "/api/v1.0/alerts", "/API/Alerts", "/api/V1.0/ALERTS/"] {
-            assert_eq!(Route::of(path).kind(), RequestKind::Alerts, "{path}");
-        }
-        assert!(matches!(Route::of("/api/alerts/da63_-1%2F2"), Route::Alert(id) if id == "da63_-1/2"));
-        for path in ["/alerts", "/api", "/api/alerts/1/2", "/api/v2.0/alerts"] {
-            assert!(matches!(Route::of(path), Route::Unknown), "{path}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! A filter as a tree: what it says about a row, and which part of the index it can touch at all.
 
-use super::{Collection, Field, Value};
+use super::{Arrangement, Collection, Field, RowIter, Value};
 use crate::ticks::Ticks;
 use std::cmp::Ordering;
 use std::ops::RangeInclusive;
@@ -128,12 +128,16 @@ impl Filter {
         }
     }
 
-    /// The matching rows of a collection, oldest first.
-    pub(crate) fn select<C: Collection>(filter: Option<&Self>, collection: &C) -> Vec<C::Row> {
-        let Some(filter) = filter else { return collection.select(EVER) };
-        let mut rows = collection.select(filter.range(collection.schema().index));
-        rows.retain(|row| filter.matches(&|name| collection.value(row, name)));
-        rows
+    /// The matching rows of a collection.
+    pub(crate) fn select<'a, C: Collection>(
+        filter: Option<&'a Self>,
+        collection: &'a C,
+        arrangement: Arrangement,
+    ) -> RowIter<'a, C::Row> {
+        let Some(filter) = filter else { return collection.rows(EVER, arrangement) };
+        let range = collection.schema().index.map_or(EVER, |index| filter.range(index));
+        let matches = |row: &C::Row| filter.matches(&|name| collection.value(row, name));
+        Box::new(collection.rows(range, arrangement).filter(matches))
     }
 }
 
@@ -142,7 +146,7 @@ pub(crate) fn fits(field: &Field, literal: &Value<'_>) -> bool {
     use super::Kind;
     match literal {
         Value::Null => true,
-        Value::Bool(_) => false,
+        Value::Bool(_) => field.kind == Kind::Bool,
         Value::Integer(_) | Value::Float(_) => field.kind == Kind::Number,
         Value::Text(_) => field.kind == Kind::Text,
         Value::Time(_) => field.kind == Kind::Time,

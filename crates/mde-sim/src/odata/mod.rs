@@ -8,8 +8,10 @@ pub(crate) mod options;
 pub(crate) mod page;
 pub(crate) mod parser;
 
+use crate::config::Order;
+use crate::ledger::Rows;
 use crate::ticks::Ticks;
-use crate::world::VersionKey;
+use crate::world::dice::mix;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::RangeInclusive;
@@ -40,10 +42,12 @@ pub(crate) enum Kind {
     Number,
     /// Instants.
     Time,
+    /// True or false.
+    Bool,
 }
 
 /// A property of an entity that filters and orders can name.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
     /// Its name in JSON.
     pub(crate) name: &'static str,
@@ -55,6 +59,18 @@ pub(crate) struct Field {
     pub(crate) filterable: bool,
 }
 
+impl Field {
+    /// A property that the vendor lists for `$filter`.
+    pub(crate) const fn filterable(name: &'static str, kind: Kind) -> Self {
+        Self { name, alias: None, kind, filterable: true }
+    }
+
+    /// A property that only orders can name.
+    pub(crate) const fn plain(name: &'static str, kind: Kind) -> Self {
+        Self { name, alias: None, kind, filterable: false }
+    }
+}
+
 /// What a collection says about itself.
 #[derive(Debug)]
 pub(crate) struct Schema {
@@ -62,11 +78,11 @@ pub(crate) struct Schema {
     pub(crate) set: &'static str,
     /// Properties that filters and orders can name.
     pub(crate) fields: &'static [Field],
-    /// The time property by which rows are indexed.
-    pub(crate) index: &'static str,
+    /// The time property by which rows can be found without looking at all of them.
+    pub(crate) index: Option<&'static str>,
     /// The property that `$expand` can name.
     pub(crate) expand: Option<&'static str>,
-    /// Largest `$top`.
+    /// Largest `$top`, and the most rows of a page without it.
     pub(crate) top_limit: usize,
 }
 
@@ -77,22 +93,76 @@ pub(crate) trait Collection: Send + Sync + 'static {
 
     /// Its properties and options.
     fn schema(&self) -> &'static Schema;
-    /// The rows whose index property lies in the range, oldest first, as they are now.
-    fn select(&self, range: RangeInclusive<Ticks>) -> Vec<Self::Row>;
-    /// The value of a property in the schema.
-    fn value(&self, row: &Self::Row, field: &'static str) -> Value<'static>;
-    /// A number that stays the same for the entity and tells nothing about it.
-    fn lot(&self, row: &Self::Row) -> u64;
+    /// The rows whose index property lies in the range, or all without an index, each made when it is asked for.
+    fn rows(&self, range: RangeInclusive<Ticks>, arrangement: Arrangement) -> RowIter<'_, Self::Row>;
+    /// The value of a property in the schema. Where nothing better is known it is read from the row's JSON.
+    fn value(&self, row: &Self::Row, field: &'static str) -> Value<'static> {
+        let mut json = Vec::new();
+        self.write(row, false, &mut json);
+        Value::in_json(&json, field, self.schema())
+    }
     /// Appends the row as JSON.
     fn write(&self, row: &Self::Row, expanded: bool, out: &mut Vec<u8>);
-    /// What the ledger writes down for the row; its evidence counts only when it was expanded.
-    fn version(&self, row: &Self::Row, expanded: bool) -> VersionKey;
+    /// The entity's id; rows without one have an empty id.
+    fn id(&self, row: &Self::Row) -> String;
+    /// What the ledger writes down for rows.
+    fn served(&self, rows: &[Self::Row], expanded: bool) -> Rows;
+}
+
+/// Rows one by one.
+pub(crate) type RowIter<'a, R> = Box<dyn Iterator<Item = R> + Send + 'a>;
+
+/// The order in which a list gives its rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Arrangement {
+    /// The sort of order.
+    pub(crate) order: Order,
+    /// Which of all shuffled orders.
+    pub(crate) shuffle: u64,
+}
+
+impl Arrangement {
+    /// Rows that are all there, oldest first, in this order. `lot` gives a row's place in a shuffled one.
+    pub(crate) fn of_all<R>(self, mut rows: Vec<R>, lot: impl Fn(&R) -> u64) -> std::vec::IntoIter<R> {
+        match self.order {
+            Order::OldestFirst => {}
+            Order::NewestFirst => rows.reverse(),
+            Order::Shuffled => rows.sort_by_cached_key(|row| mix(lot(row), self.shuffle)),
+        }
+        rows.into_iter()
+    }
 }
 
 impl Schema {
     /// The property with this name.
     pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name || field.alias == Some(name))
+    }
+}
+
+impl Value<'static> {
+    /// The value of a property in an entity's JSON.
+    pub(crate) fn in_json(json: &[u8], field: &str, schema: &Schema) -> Self {
+        let mut entity: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(json).expect("rows are JSON objects");
+        let time = schema.field(field).is_some_and(|known| known.kind == Kind::Time);
+        Self::of(entity.remove(field).unwrap_or_default(), time)
+    }
+
+    /// The value that JSON spells so; texts of time properties are instants. Objects and arrays are no values.
+    pub(crate) fn of(json: serde_json::Value, time: bool) -> Self {
+        match json {
+            serde_json::Value::Bool(value) => Self::Bool(value),
+            serde_json::Value::Number(number) => match number.as_i64() {
+                Some(whole) => Self::Integer(whole),
+                None => number.as_f64().map_or(Self::Null, Self::Float),
+            },
+            serde_json::Value::String(text) if time => {
+                text.parse().map_or(Self::Null, |instant| Self::Time(Ticks::of(instant)))
+            }
+            serde_json::Value::String(text) => Self::Text(text.into()),
+            _ => Self::Null,
+        }
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn without(query: &str, option: &str) -> String {
 }
 
 /// A whole number that is not negative and not over the limit.
-fn limited(name: &str, value: &str, limit: usize) -> Result<usize, QueryError> {
+pub(crate) fn limited(name: &str, value: &str, limit: usize) -> Result<usize, QueryError> {
     let number: u64 = value.parse().map_err(|_| {
         QueryError(format!("Invalid value '{value}' for {name} query option found. The {name} query option requires a non-negative integer value."))
     })?;

@@ -2,8 +2,8 @@
 
 use super::filter::Filter;
 use super::options::Options;
-use super::{Collection, Value};
-use crate::config::{Order, PageConfig};
+use super::{Arrangement, Collection, RowIter, Value};
+use crate::config::PageConfig;
 use std::cmp::Ordering;
 
 /// One page.
@@ -19,37 +19,40 @@ pub(crate) struct Page<R> {
 
 /// The page that a call gets. With `$top` there is never a link, as the service behaves.
 pub(crate) fn page<C: Collection>(collection: &C, options: &Options, config: &PageConfig) -> Page<C::Row> {
-    let mut rows = Filter::select(options.filter.as_ref(), collection);
-    arrange(collection, &mut rows, options, config.order);
-    let all = rows.len();
-    let first = options.skip.min(all);
+    let arrangement = Arrangement { order: config.order, shuffle: config.shuffle };
+    let matching = || Filter::select(options.filter.as_ref(), collection, arrangement);
+    let mut rows = matching();
+    if !options.order_by.is_empty() {
+        rows = sorted(collection, rows.collect(), options);
+    }
     let hidden_after = config.hidden_after.unwrap_or(usize::MAX);
-    let size = options.top.unwrap_or(config.size.min(hidden_after));
-    let last = first.saturating_add(size).min(all);
-    let more = last < all && hidden_after == usize::MAX;
-    let trailing = config.trailing_link && last == all && first < all;
-    let next_skip = (options.top.is_none() && (more || trailing)).then_some(last);
-    rows.truncate(last);
-    rows.drain(..first);
-    Page { rows, count: options.count.then_some(all), next_skip }
+    let size = options.top.unwrap_or(config.size.min(collection.schema().top_limit).min(hidden_after));
+    let again = config.repeated.min(options.skip);
+    // A list is not read from its beginning where it can jump: `nth` is the collection's own.
+    if let Some(before) = (options.skip - again).checked_sub(1) {
+        rows.nth(before);
+    }
+    let page: Vec<_> = rows.by_ref().take(size.saturating_add(again)).collect();
+    let more = rows.next().is_some() && hidden_after == usize::MAX;
+    let trailing = config.trailing_link && !more && page.len() > again;
+    let end = options.skip + page.len().saturating_sub(again);
+    Page {
+        next_skip: (options.top.is_none() && (more || trailing)).then_some(end),
+        count: options.count.then(|| matching().count()),
+        rows: page,
+    }
 }
 
-/// Puts rows, which come oldest first, in the order asked for or the service's own.
-fn arrange<C: Collection>(collection: &C, rows: &mut [C::Row], options: &Options, order: Order) {
-    if !options.order_by.is_empty() {
-        return rows.sort_by(|left, right| {
-            let orders = options.order_by.iter().map(|(field, down)| {
-                let order = null_first(&collection.value(left, field.name), &collection.value(right, field.name));
-                if *down { order.reverse() } else { order }
-            });
-            orders.fold(Ordering::Equal, Ordering::then)
+/// Rows in the order asked for. This is the only order for which all of them must be there.
+fn sorted<'a, C: Collection>(collection: &C, mut rows: Vec<C::Row>, options: &Options) -> RowIter<'a, C::Row> {
+    rows.sort_by(|left, right| {
+        let orders = options.order_by.iter().map(|(field, down)| {
+            let order = null_first(&collection.value(left, field.name), &collection.value(right, field.name));
+            if *down { order.reverse() } else { order }
         });
-    }
-    match order {
-        Order::OldestFirst => {}
-        Order::NewestFirst => rows.reverse(),
-        Order::Shuffled => rows.sort_by_cached_key(|row| collection.lot(row)),
-    }
+        orders.fold(Ordering::Equal, Ordering::then)
+    });
+    Box::new(rows.into_iter())
 }
 
 /// Order of values with null before all others, as OData has it.

@@ -17,7 +17,7 @@ struct Row {
 
 static SCHEMA: Schema = Schema {
     set: "Rows",
-    index: "time",
+    index: Some("time"),
     expand: Some("more"),
     top_limit: 10_000,
     fields: &[
@@ -33,10 +33,10 @@ impl Collection for Rows {
     fn schema(&self) -> &'static Schema {
         &SCHEMA
     }
-    fn select(&self, range: RangeInclusive<Ticks>) -> Vec<Row> {
+    fn rows(&self, range: RangeInclusive<Ticks>, arrangement: Arrangement) -> RowIter<'_, Row> {
         let mut rows: Vec<_> = self.0.iter().filter(|row| range.contains(&Ticks(row.time))).cloned().collect();
         rows.sort_by_key(|row| row.time);
-        rows
+        Box::new(arrangement.of_all(rows, |row| row.time as u64))
     }
     fn value(&self, row: &Row, field: &'static str) -> Value<'static> {
         match field {
@@ -45,12 +45,12 @@ impl Collection for Rows {
             _ => Value::Time(Ticks(row.time)),
         }
     }
-    fn lot(&self, row: &Row) -> u64 {
-        (row.time as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
     fn write(&self, _: &Row, _: bool, _: &mut Vec<u8>) {}
-    fn version(&self, row: &Row, _: bool) -> VersionKey {
-        VersionKey { id: row.time.to_string(), last_update_time: String::new(), evidence: 0 }
+    fn id(&self, row: &Row) -> String {
+        row.time.to_string()
+    }
+    fn served(&self, rows: &[Row], _: bool) -> crate::ledger::Rows {
+        crate::ledger::Rows::Other(rows.len() as u64)
     }
 }
 
@@ -166,7 +166,8 @@ proptest! {
         let text = wanted.text();
         let filter = parser::parse(&text, &SCHEMA).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
         let rows = Rows(rows);
-        let selected = Filter::select(Some(&filter), &rows);
+        let arrangement = Arrangement { order: Order::OldestFirst, shuffle: 0 };
+        let selected: Vec<_> = Filter::select(Some(&filter), &rows, arrangement).collect();
         let mut expected: Vec<_> = rows.0.iter().filter(|row| wanted.holds(row)).cloned().collect();
         expected.sort_by_key(|row| row.time);
         prop_assert_eq!(selected, expected, "{}", text);

@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 use super::fixture::{ALERTS, AlertFixture, Evidence};
-use super::names;
+use super::names::{self, ID_FACTOR, ID_INVERSE};
 use crate::config::AlertConfig;
 use crate::ticks::Ticks;
 use serde::Serialize;
@@ -31,20 +31,6 @@ pub(crate) struct Recipe {
     /// Mixes and ranges.
     pub(crate) config: AlertConfig,
 }
-
-/// Spreads alert numbers over the signed 32-bit tails of ids; odd, so that no two numbers share one.
-const ID_FACTOR: u32 = 0x9E37_79B1;
-
-/// `ID_FACTOR` × this = 1, modulo 2³².
-const ID_INVERSE: u32 = {
-    let mut inverse = ID_FACTOR;
-    let mut round = 0;
-    while round < 5 {
-        inverse = inverse.wrapping_mul(2u32.wrapping_sub(ID_FACTOR.wrapping_mul(inverse)));
-        round += 1;
-    }
-    inverse
-};
 
 impl Recipe {
     /// The alert's id: `da`, .NET ticks of its creation, `_`, a signed 32-bit number.
@@ -124,6 +110,7 @@ impl Recipe {
             computer_dns_name: machine.map(names::machine_dns_name),
             rbac_group_name: rbac_group,
             aad_tenant_id: self.tenant_id.clone(),
+            user,
             related_user: user
                 .map(|user| RelatedUser { user_name: names::user_name(user), domain_name: names::domain(user) }),
             logged_on_users: (old_schema && user.is_some()).then(|| {
@@ -183,7 +170,7 @@ impl Recipe {
     }
 
     /// The evidence rows: shapes from the fixture in turn, values made up. Rows of an earlier version stay as they were.
-    fn evidence(&self, version: &Version, alert: &Alert) -> Vec<Evidence> {
+    pub(crate) fn evidence(&self, version: &Version, alert: &Alert) -> Vec<Evidence> {
         let mut dice = Dice::new(self.seed, 2 * u64::from(version.number) + 1);
         let shapes = alert.fixture.evidence.iter().cycle();
         let rows = shapes.zip(0..alert.evidence_count).map(|(shape, row)| {
@@ -206,7 +193,7 @@ impl Recipe {
             }
             replace(&mut evidence.account_name, || names::user_name(user));
             replace(&mut evidence.domain_name, || names::domain(user).to_owned());
-            replace(&mut evidence.user_sid, || format!("S-1-5-21-1004336348-1177238915-682003330-{}", 1_100 + user));
+            replace(&mut evidence.user_sid, || names::user_sid(user));
             replace(&mut evidence.aad_user_id, || Dice::new(self.seed, names::USER_STREAM + u64::from(user)).guid());
             replace(&mut evidence.user_principal_name, || names::user_principal_name(user));
             evidence
@@ -266,6 +253,8 @@ pub(crate) struct Alert {
     pub(crate) computer_dns_name: Option<String>,
     pub(crate) rbac_group_name: Option<&'static str>,
     pub(crate) aad_tenant_id: String,
+    /// The user it is about.
+    pub(crate) user: Option<u32>,
     related_user: Option<RelatedUser>,
     logged_on_users: Option<Vec<LoggedOnUser>>,
     comments: Vec<Comment>,

@@ -63,6 +63,15 @@ impl Dice {
     }
 }
 
+/// A number that follows from two others and tells nothing about them. For decisions made a million times, where a generator
+/// would be too slow (the finalizer of SplitMix64).
+pub(crate) const fn mix(seed: u64, number: u64) -> u64 {
+    let mut bits = seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    bits ^ (bits >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ pub(super) struct Live {
 }
 
 /// Something that happens at even distances.
-struct Rhythm {
+pub(crate) struct Rhythm {
     /// Counted from here.
     start: Ticks,
     /// Distance; `None`: never. Unit: 100 ns.
@@ -28,15 +28,20 @@ struct Rhythm {
 
 impl Rhythm {
     /// `per_minute` times a minute from `start` on.
-    fn new(start: Ticks, per_minute: f64) -> Self {
+    pub(crate) fn new(start: Ticks, per_minute: f64) -> Self {
         let every = (per_minute > 0.0).then(|| ((60 * Ticks::PER_SECOND) as f64 / per_minute).max(1.0) as i64);
         Self { start, every, done: 0 }
     }
 
     /// When it happens next.
-    fn due(&self) -> Option<Ticks> {
+    pub(crate) fn due(&self) -> Option<Ticks> {
         let turn = i64::try_from(self.done + 1).unwrap_or(i64::MAX);
         self.every.map(|every| self.start.plus(every.saturating_mul(turn)))
+    }
+
+    /// It has happened once more.
+    pub(crate) fn step(&mut self) {
+        self.done += 1;
     }
 }
 
@@ -57,13 +62,13 @@ impl State {
     pub(super) fn live_step(&mut self, recipe: &Recipe) {
         let due = self.live.due();
         if self.live.new.due() == due {
-            self.live.new.done += 1;
+            self.live.new.step();
             if let Some(updated) = due {
                 let number = self.reserve();
                 self.apply(recipe, Change { number, updated: updated.on_database_grid() });
             }
         } else {
-            self.live.update.done += 1;
+            self.live.update.step();
             let newest = self.versions.len() as u64;
             let back =
                 1 + Dice::new(recipe.seed, names::LIVE_STREAM + self.live.update.done).below(newest.min(UPDATED_AMONG));

@@ -9,8 +9,11 @@ mod live;
 pub(crate) mod names;
 
 pub(crate) use alert::{Alert, Recipe, Version};
+pub(crate) use fixture::Evidence;
+pub(crate) use live::Rhythm;
 
 use crate::clock::SimClock;
+use crate::estate::{Keeper, Plan, View};
 use crate::ticks::Ticks;
 use jiff::Timestamp;
 use live::Live;
@@ -30,8 +33,10 @@ struct Shared {
     recipe: Recipe,
     /// Decides what has happened by now.
     clock: SimClock,
-    /// What is kept.
+    /// What is kept of alerts.
     state: Mutex<State>,
+    /// Machines and all that is about them.
+    keeper: Keeper,
 }
 
 /// What names one version of an alert, with the number of its evidence rows: the unit of the ledger.
@@ -83,7 +88,7 @@ struct Change {
 
 impl World {
     /// A world as it is when the clock reads its present time.
-    pub(crate) fn new(recipe: Recipe, clock: SimClock) -> Self {
+    pub(crate) fn new(recipe: Recipe, plan: Plan, clock: SimClock) -> Self {
         let start = Ticks::of(clock.now());
         let versions: Vec<_> = live::initial_times(&recipe, start)
             .zip(0..)
@@ -93,8 +98,14 @@ impl World {
             .collect();
         let by_time = versions.iter().flatten().map(|version| (version.updated, version.number)).collect();
         let live = Live::new(&recipe.config, start);
+        // Investigations are called for by alerts in turn.
+        let alert = |number: usize| {
+            let place = number.checked_rem(versions.len())?;
+            versions[place].map(|version| recipe.id(&version))
+        };
+        let keeper = Keeper::new(plan, clock.clone(), alert);
         let state = State { versions, by_time, late: BTreeMap::new(), late_count: 0, live };
-        Self(Arc::new(Shared { recipe, clock, state: Mutex::new(state) }))
+        Self(Arc::new(Shared { recipe, clock, state: Mutex::new(state), keeper }))
     }
 
     /// Adds an alert whose `lastUpdateTime` is `at`; gives its id.
@@ -163,7 +174,17 @@ impl World {
         self.find_in(&self.state(), id)
     }
 
-    /// How entities are made.
+    /// Keeps everything but alerts.
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.0.keeper
+    }
+
+    /// Everything but alerts as it is now.
+    pub(crate) fn view(&self) -> View {
+        self.0.keeper.view()
+    }
+
+    /// How alerts are made.
     pub(crate) fn recipe(&self) -> &Recipe {
         &self.0.recipe
     }

@@ -1,9 +1,16 @@
 use super::*;
-use crate::config::AlertConfig;
+use crate::config::{AlertConfig, SimConfig};
 
 fn world(config: AlertConfig) -> (World, SimClock) {
     let clock = SimClock::manual("2026-11-24T00:00:00Z".parse().unwrap());
-    (World::new(Recipe { seed: 5, tenant_id: "t".to_owned(), config }, clock.clone()), clock)
+    (
+        World::new(
+            Recipe { seed: 5, tenant_id: "t".to_owned(), config },
+            Plan::of(&SimConfig::default()),
+            clock.clone(),
+        ),
+        clock,
+    )
 }
 
 fn at(text: &str) -> Timestamp {
@@ -14,7 +21,11 @@ fn at(text: &str) -> Timestamp {
 fn the_same_seed_gives_the_same_octets_and_another_seed_does_not() {
     let octets = |seed| {
         let clock = SimClock::manual(at("2026-11-24T00:00:00Z"));
-        let world = World::new(Recipe { seed, tenant_id: "t".to_owned(), config: AlertConfig::default() }, clock);
+        let world = World::new(
+            Recipe { seed, tenant_id: "t".to_owned(), config: AlertConfig::default() },
+            Plan::of(&SimConfig::default()),
+            clock,
+        );
         let mut out = Vec::new();
         for version in world.select(Ticks(0)..=Ticks(i64::MAX)) {
             world.recipe().write(&version, true, &mut out);

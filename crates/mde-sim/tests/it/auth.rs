@@ -80,7 +80,7 @@ async fn each_mistake_has_its_documented_number() {
         (refusal(&sim, &tenant, &good.replace("%2F.default", "")).await, (400, "invalid_scope", 1002012)),
         (refusal(&sim, &tenant, &good.replace("https%3A%2F%2F", "")).await, (400, "invalid_scope", 70011)),
         (
-            refusal(&sim, &tenant, &good.replace("api.securitycenter.microsoft.com", "graph.microsoft.com")).await,
+            refusal(&sim, &tenant, &good.replace("api.securitycenter.microsoft.com", "management.azure.com")).await,
             (400, "invalid_resource", 500011),
         ),
         (refusal(&sim, &tenant, &format!("{good}&resource=x")).await, (400, "invalid_request", 901002)),

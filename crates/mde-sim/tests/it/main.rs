@@ -3,7 +3,13 @@
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
+mod consistency;
+#[cfg(test)]
 mod control;
+#[cfg(test)]
+mod estate;
+#[cfg(test)]
+mod export;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

@@ -17,7 +17,7 @@ struct Read {
 
 /// Reads a body in chunks of these sizes, over and over.
 fn split(body: &[u8], sizes: &[usize], cap: usize) -> Result<Read, Fault> {
-    let mut splitter = Splitter::new(cap);
+    let mut splitter = Splitter::new("value", cap);
     let mut entities = Vec::new();
     let mut sizes = sizes.iter().copied().cycle();
     let mut rest = Bytes::copy_from_slice(body);
@@ -152,8 +152,12 @@ fn annotations_are_found_before_and_after_the_entities() {
     let before = r#"{"@odata.nextLink":"https://a/?$skip=1","@odata.count":2,"@odata.context":"c","value":[{}]}"#;
     let after = r#"{"value":[{}],"@odata.context":"c","@odata.count":2,"@odata.nextLink":"https:\/\/a/?$skip=1"}"#;
     let read = whole(before).expect("a page");
-    let expected =
-        Annotations { next_link: Some("https://a/?$skip=1".into()), count: Some(2), context: Some("c".into()) };
+    let expected = Annotations {
+        next_link: Some("https://a/?$skip=1".into()),
+        count: Some(2),
+        context: Some("c".into()),
+        columns: None,
+    };
     assert_eq!(read.annotations, expected);
     assert_eq!(whole(after), Ok(read));
 }
@@ -168,7 +172,7 @@ fn only_the_outer_value_counts() {
 #[test]
 fn an_entity_in_one_chunk_is_not_copied() {
     let body = Bytes::from_static(br#"{"value":[{"a":1}]}"#);
-    let mut splitter = Splitter::new(1_024);
+    let mut splitter = Splitter::new("value", 1_024);
     splitter.feed(body.clone());
     assert_eq!(splitter.step(), Ok(Step::Entity));
     assert_eq!(splitter.entity().as_ptr(), body[10..].as_ptr());

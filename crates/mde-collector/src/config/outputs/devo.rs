@@ -1,13 +1,14 @@
 //! Devo's syslog channel: the platform itself, a relay, or a plain syslog receiver.
 
+use super::super::key::{Form, Key, Table, keys};
 use super::super::problem::Fault;
 use super::super::section::Section;
-use super::super::units;
+use super::compression::{self, Gzip};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// A syslog receiver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Devo {
     /// Official type word, for messages: `devo_platform`, `relay`, `syslog` …
     pub kind: &'static str,
@@ -31,6 +32,8 @@ pub struct Devo {
     pub max_wait: Duration,
     /// A connection without a write for this long is closed and opened anew. Default 25 s: balancers cut at 30 s.
     pub idle: Duration,
+    /// When and how to compress; none: by itself, with the backlog.
+    pub gzip: Option<Gzip>,
 }
 
 /// TLS settings.
@@ -96,14 +99,16 @@ enum TlsUse {
     Never,
 }
 
-/// The official types.
-static KINDS: &[Kind] = &[
-    Kind { word: "devo_platform", tls: TlsUse::Always, date: DateForm::Iso },
-    Kind { word: "relay", tls: TlsUse::Chosen, date: DateForm::Iso },
-    Kind { word: "syslog", tls: TlsUse::Never, date: DateForm::Bsd },
-    Kind { word: "in_house_relay", tls: TlsUse::Never, date: DateForm::Bsd },
-    Kind { word: "sidecar", tls: TlsUse::Never, date: DateForm::Bsd },
-];
+/// The platform itself.
+pub(super) static PLATFORM: Kind = Kind { word: "devo_platform", tls: TlsUse::Always, date: DateForm::Iso };
+/// A relay, over TLS unless it is told otherwise.
+pub(super) static RELAY: Kind = Kind { word: "relay", tls: TlsUse::Chosen, date: DateForm::Iso };
+/// A plain syslog receiver.
+pub(super) static SYSLOG: Kind = Kind { word: "syslog", tls: TlsUse::Never, date: DateForm::Bsd };
+/// A relay in the house, plain.
+pub(super) static IN_HOUSE: Kind = Kind { word: "in_house_relay", tls: TlsUse::Never, date: DateForm::Bsd };
+/// A container beside us, plain.
+pub(super) static SIDECAR: Kind = Kind { word: "sidecar", tls: TlsUse::Never, date: DateForm::Bsd };
 
 /// Port of the Devo platform; another one is seldom meant.
 const PLATFORM_PORT: i64 = 443;
@@ -111,60 +116,77 @@ const PLATFORM_PORT: i64 = 443;
 const CONNECT: Duration = Duration::from_secs(30);
 /// Balancers cut a connection that is idle for 30 s; we are there first.
 const IDLE: Duration = Duration::from_secs(25);
-/// Age at which acknowledged octets count as delivered.
-const CONFIRM_AFTER: Duration = Duration::from_secs(5);
-/// Bounds of a wait, the official ones.
-const WAIT_BOUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
-/// The official sender's first wait, and its longest. Unit: seconds.
-const WAITS_S: [u64; 2] = [2, 60];
+/// Shortest wait, the official one.
+const WAIT_LEAST: Duration = Duration::from_secs(1);
+/// Longest wait, the official one.
+const WAIT_MOST: Duration = Duration::from_secs(60);
 
-/// Official keys about retries that never run out here: they are checked, and not needed.
-const OBSOLETE: &[(&str, i64, i64)] = &[
-    ("connecting_retries", 1, 10),
-    ("sending_timeout", 1, 10),
-    ("sending_retries", 1, 10),
-    ("sending_max_wait_in_seconds", 1, 60),
-    ("sending_initial_wait_in_seconds", 1, 60),
-    ("sending_wait_between_retries_in_seconds", 0, 3_600),
-];
-
-/// The type of that word.
-pub(super) fn kind(word: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.word == word)
+keys! {
+    /// Keys of their `config`.
+    static KEYS;
+    /// Host name or address alone, without scheme or port.
+    ADDRESS: Key<String> = Key::parsed("address", Form::Text, |_, text| host(text)).alias(&["url", "location"])
+        .official().required().example("collector-eu.devo.io");
+    /// Port. The Devo platform listens on 443.
+    PORT: Key<i64> = Key::integer("port", 1, 65_535).official().required().example("443");
+    /// TLS, or plain TCP. devo_platform is always TLS; syslog, in_house_relay and sidecar are always plain.
+    TYPE: Key<bool> = Key::word("type", &[("SSL", true), ("TCP", false)]).official().otherwise("SSL for devo_platform and relay");
+    /// The only roots of trust, PEM.
+    CHAIN: Key<PathBuf> = Key::file("chain", "certs").alias(&["chain_loc"]).official().otherwise("the system's roots");
+    /// Client certificate, PEM, followed by intermediates. devo_platform needs one.
+    CERT: Key<PathBuf> = Key::file("cert", "certs").alias(&["cert_loc"]).official();
+    /// Private key of that certificate, PEM: PKCS#8, PKCS#1 or SEC1.
+    KEY: Key<PathBuf> = Key::file("key", "certs").alias(&["key_loc"]).official();
+    /// Whether the certificate of the other side must name the address.
+    CHECK_HOSTNAME: Key<bool> = Key::boolean("check_hostname").default("true");
+    /// HOST of the header, one word.
+    HOSTNAME: Key<String> = Key::parsed("hostname", Form::Text, |_, text| header_word(text)).otherwise("the machine's name");
+    /// Form of the header's date: `YYYY-MM-DD HH:MM:SS.mmm` or `Mon DD HH:MM:SS`, both UTC.
+    DATE: Key<DateForm> = Key::word("date", &[("iso", DateForm::Iso), ("bsd", DateForm::Bsd)])
+        .otherwise("iso for devo_platform and relay, else bsd");
+    /// What counts as delivered: octets that the other side's kernel acknowledged on a sound connection, or only its end after ours.
+    CONFIRM: Key<bool> = Key::word("confirm", &[("acked", false), ("closed", true)]).default("acked");
+    /// Age at which acknowledged octets count as delivered, with `confirm: acked`.
+    CONFIRM_AFTER: Key<Duration> = Key::duration("confirm_after").default("5s");
+    /// Wait after the first failed connection.
+    INITIAL_WAIT: Key<Duration> = Key::seconds("connecting_initial_wait_in_seconds", WAIT_LEAST, WAIT_MOST).official().default("2");
+    /// Longest wait between two connections.
+    MAX_WAIT: Key<Duration> = Key::seconds("connecting_max_wait_in_seconds", WAIT_LEAST, WAIT_MOST).official().default("60");
 }
 
-/// The type words.
-pub(super) fn words() -> impl Iterator<Item = &'static str> + Clone {
-    KINDS.iter().map(|kind| kind.word)
+keys! {
+    /// Official keys about retries, which never run out here.
+    static RETRIES;
+    /// Tries to connect before the official sender gives up.
+    CONNECTING_RETRIES: Key<i64> = Key::integer("connecting_retries", 1, 10).obsolete();
+    /// Time for one official send. Unit: seconds.
+    SENDING_TIMEOUT: Key<i64> = Key::integer("sending_timeout", 1, 10).obsolete();
+    /// Tries to send before the official sender gives up.
+    SENDING_RETRIES: Key<i64> = Key::integer("sending_retries", 1, 10).obsolete();
+    /// Longest wait between two tries to send. Unit: seconds.
+    SENDING_MAX_WAIT: Key<i64> = Key::integer("sending_max_wait_in_seconds", 1, 60).obsolete();
+    /// First wait between two tries to send. Unit: seconds.
+    SENDING_INITIAL_WAIT: Key<i64> = Key::integer("sending_initial_wait_in_seconds", 1, 60).obsolete();
+    /// Wait between two tries to send; the official sender does not use it either. Unit: seconds.
+    SENDING_WAIT: Key<i64> = Key::integer("sending_wait_between_retries_in_seconds", 0, 3_600).obsolete();
 }
+
+/// `config` of these types.
+pub(super) static TABLE: Table = super::config(
+    "Devo's syslog channel: the platform itself, a relay, or a plain syslog receiver.",
+    &[KEYS, compression::OUTPUT_KEYS, super::COMMON, RETRIES],
+);
 
 /// Reads `config` of an output of one of these types; none when an error has been reported.
 pub(super) fn load(section: &Section<'_>, kind: &'static Kind) -> Option<Devo> {
-    let address = section.text("address").alias("url").alias("location").check(|text| host(text)).required();
+    let address = section.required(&ADDRESS);
     let port = port(section, kind);
     let tls = tls(section, kind);
-    let hostname = section.text("hostname").check(|text| header_word(text)).optional();
-    let date = section.choice("date", &[("iso", DateForm::Iso), ("bsd", DateForm::Bsd)]).or(kind.date);
+    let hostname = section.optional(&HOSTNAME);
+    let date = section.optional(&DATE).unwrap_or(kind.date);
     let confirm = confirm(section);
-    let wait = |name: &'static str, default_s: u64| {
-        let [least, most] = WAIT_BOUNDS;
-        let within = move |wait: &Duration| match (least..=most).contains(wait) {
-            true => Ok(()),
-            false => {
-                let (least, most) = (units::duration_text(least), units::duration_text(most));
-                Err(Fault::new("is out of range").help(format!("from {least} to {most}")))
-            }
-        };
-        section.seconds(name).check(within).or(Duration::from_secs(default_s))
-    };
-    let initial_wait = wait("connecting_initial_wait_in_seconds", WAITS_S[0]);
-    let max_wait = wait("connecting_max_wait_in_seconds", WAITS_S[1]);
-    compression(section, &COMPRESSION);
-    for (name, least, most) in OBSOLETE {
-        if section.integer(name).range(*least..=*most).optional().is_some() {
-            section.obsolete(&[name]);
-        }
-    }
+    let (initial_wait, max_wait) = (section.value(&INITIAL_WAIT), section.value(&MAX_WAIT));
+    let gzip = compression::load(section, &compression::OUTPUT);
     Some(Devo {
         kind: kind.word,
         address: address?,
@@ -177,124 +199,77 @@ pub(super) fn load(section: &Section<'_>, kind: &'static Kind) -> Option<Devo> {
         initial_wait,
         max_wait,
         idle: IDLE,
+        gzip,
     })
 }
 
 /// The port; one of the platform's that is not its usual one is warned about.
 fn port(section: &Section<'_>, kind: &Kind) -> Option<u16> {
-    let port = section.integer("port").range(1..=i64::from(u16::MAX)).required()?;
-    if kind.tls == TlsUse::Always
-        && port != PLATFORM_PORT
-        && let Some(entry) = section.entry("port")
-    {
+    let port = section.required(&PORT)?;
+    if kind.tls == TlsUse::Always && port != PLATFORM_PORT {
         let fault = Fault::new(format!("the Devo platform listens on port {PLATFORM_PORT}"));
-        section.report.warning(entry.value.at(), fault.help("another port is right only for something in between"));
+        section.warn(&PORT, fault.help("another port is right only for something in between"));
     }
     u16::try_from(port).ok()
 }
 
 /// TLS, or `Some(None)` for plain TCP; none when an error has been reported.
 fn tls(section: &Section<'_>, kind: &Kind) -> Option<Option<Tls>> {
-    let wanted = section.choice("type", &[("SSL", true), ("TCP", false)]).optional();
+    let wanted = section.optional(&TYPE);
     let encrypted = match (kind.tls, wanted) {
         (TlsUse::Always, _) => true,
         (TlsUse::Chosen, wanted) => wanted.unwrap_or(true),
         (TlsUse::Never, _) => false,
     };
-    if let Some(entry) = section.entry("type") {
-        match (kind.tls, wanted) {
-            (TlsUse::Always, Some(false)) => section.no_effect(entry, "devo_platform always uses TLS"),
-            (TlsUse::Never, Some(true)) => {
-                let fault = Fault::new(format!("`{}` is plain TCP", kind.word));
-                section.report.error(entry.value.at(), fault.help("write `type: relay` above `config` for TLS"));
-            }
-            _ => {}
+    match (kind.tls, wanted) {
+        (TlsUse::Always, Some(false)) => section.no_effect(&TYPE, "devo_platform always uses TLS"),
+        (TlsUse::Never, Some(true)) => {
+            let fault = Fault::new(format!("is not for `{}`, which is plain TCP", kind.word));
+            section.wrong(&TYPE, fault.help("write `type: relay` above `config` for TLS"));
         }
+        _ => {}
     }
     if !encrypted {
-        for name in ["chain", "chain_loc", "cert", "cert_loc", "key", "key_loc", "check_hostname"] {
-            if let Some(entry) = section.given(name) {
-                section.no_effect(entry, "this output is plain TCP");
-            }
-        }
+        section.no_effect(&CHAIN, PLAIN);
+        section.no_effect(&CERT, PLAIN);
+        section.no_effect(&KEY, PLAIN);
+        section.no_effect(&CHECK_HOSTNAME, PLAIN);
         return Some(None);
     }
-    let chain = section.file("chain", "certs").alias("chain_loc").optional();
-    let check_hostname = section.boolean("check_hostname").or(true);
-    let is_given = |names: [&'static str; 2]| names.into_iter().any(|name| section.given(name).is_some());
+    let chain = section.optional(&CHAIN);
+    let check_hostname = section.value(&CHECK_HOSTNAME);
+    let (cert, key) = (section.given(&CERT), section.given(&KEY));
     // A certificate without its key proves nothing, so one of them demands the other.
-    let needed = kind.tls == TlsUse::Always || is_given(["cert", "cert_loc"]) || is_given(["key", "key_loc"]);
-    if !needed {
+    if kind.tls != TlsUse::Always && cert.or(key).is_none() {
         return Some(Some(Tls { identity: None, chain, check_hostname }));
     }
-    let cert = section.file("cert", "certs").alias("cert_loc").required();
-    let key = section.file("key", "certs").alias("key_loc").required();
+    let (cert, key) = (section.required(&CERT), section.required(&KEY));
     let identity = Some(ClientIdentity { cert: cert?, key: key? });
     Some(Some(Tls { identity, chain, check_hostname }))
 }
 
+/// Why keys of TLS do nothing.
+const PLAIN: &str = "this output is plain TCP";
+
 /// What counts as delivered.
 fn confirm(section: &Section<'_>) -> Confirm {
-    let closed = section.choice("confirm", &[("acked", false), ("closed", true)]).or(false);
-    let after = section.duration("confirm_after").or(CONFIRM_AFTER);
+    let (closed, after) = (section.value(&CONFIRM), section.value(&CONFIRM_AFTER));
     if closed { Confirm::Closed } else { Confirm::Acked { after } }
 }
 
-/// The three keys of one place that say when and how to compress.
-pub(in super::super) struct CompressionKeys {
-    /// From which fill of the official queue on.
-    threshold: &'static str,
-    /// zlib's level.
-    level: &'static str,
-    /// Octets before compression.
-    buffer: &'static str,
-}
-
-/// As an output has them.
-const COMPRESSION: CompressionKeys = CompressionKeys {
-    threshold: "threshold_for_using_gzip_in_transport_layer",
-    level: "compression_level",
-    buffer: "compression_buffer_in_bytes",
-};
-
-/// As `globals` has them.
-pub(in super::super) const GLOBAL_COMPRESSION: CompressionKeys = CompressionKeys {
-    threshold: "devo_sender_threshold_for_using_gzip_in_transport_layer",
-    level: "devo_sender_compression_level",
-    buffer: "devo_sender_compression_buffer_in_bytes",
-};
-
-/// Checks the keys of compression, which this version does not do; one warning, unless they say "never" anyway.
-pub(in super::super) fn compression(section: &Section<'_>, keys: &CompressionKeys) {
-    let threshold = section.number(keys.threshold).range(-1.0..=1.1).optional();
-    section.integer(keys.level).range(1..=9).optional();
-    section.integer(keys.buffer).range(1..=10_485_760).optional();
-    // Use of the queue is at most 1: a threshold above it is never reached.
-    if threshold.is_some_and(|threshold| threshold > 1.0) {
-        return;
-    }
-    if let Some(entry) = [keys.threshold, keys.level, keys.buffer].into_iter().find_map(|name| section.given(name)) {
-        let fault = Fault::new("this version sends without compression");
-        section.report.warning(
-            entry.at(),
-            fault.help("the keys of compression are ignored; nothing is lost by that but bandwidth"),
-        );
-    }
-}
-
 /// A host name or address alone.
-fn host(text: &str) -> Result<(), Fault> {
+fn host(text: &str) -> Result<String, Fault> {
     match url::Host::parse(text).is_ok() || text.parse::<std::net::Ipv6Addr>().is_ok() {
-        true => Ok(()),
+        true => Ok(text.to_owned()),
         false => Err(Fault::new("is no host")
             .help("write the name or address alone, without scheme or port, such as collector-eu.devo.io")),
     }
 }
 
 /// HOST of a header is one word.
-fn header_word(text: &str) -> Result<(), Fault> {
+fn header_word(text: &str) -> Result<String, Fault> {
     match text.chars().all(|c| c.is_ascii_graphic()) {
-        true => Ok(()),
+        true => Ok(text.to_owned()),
         false => {
             Err(Fault::new("is no host name")
                 .help("no space, control or non-ASCII character: it would break the header"))

@@ -1,18 +1,19 @@
 //! What each output can be told. One file per output; a variant here is its registration.
 
+pub mod compression;
 pub mod console;
 pub mod devo;
 pub mod file;
 
+use super::key::{Branch, Declared, Form, Key, Table, keys};
 use super::problem::Fault;
 use super::report::At;
-use super::section::{Section, choices};
+use super::section::Section;
 use super::tree::{Entry, Node, Value};
 use super::{From, OutputEntry};
 
 /// An output of the configuration.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "there are a handful of outputs, each read once")]
 pub enum OutputConfig {
     /// `console`, `stdout`.
     Console(console::Console),
@@ -22,45 +23,110 @@ pub enum OutputConfig {
     Devo(devo::Devo),
 }
 
-/// Reads `config` of one type; none when an error has been reported.
-type Load = fn(&Section<'_>) -> Option<OutputConfig>;
+/// What a type word means.
+#[derive(Clone, Copy)]
+struct Type {
+    /// What its `config` may hold.
+    table: &'static Table,
+    /// Reads its `config`; none when an error has been reported.
+    load: fn(&Section<'_>) -> Option<OutputConfig>,
+}
 
-/// What the type words mean that are not [`devo`]'s.
-static TYPES: &[(&str, Load)] = &[
-    ("console", |section| Some(OutputConfig::Console(console::load(section)))),
-    ("stdout", |section| Some(OutputConfig::Console(console::load(section)))),
-    ("file", |section| file::load(section).map(OutputConfig::File)),
+/// A Devo output of one kind under its word.
+macro_rules! devo {
+    ($kind:path) => {
+        Type { table: &devo::TABLE, load: |section| devo::load(section, &$kind).map(OutputConfig::Devo) }
+    };
+}
+
+/// Standard output.
+const CONSOLE: Type =
+    Type { table: &console::TABLE, load: |section| Some(OutputConfig::Console(console::load(section))) };
+
+/// What the type words mean; a line here is an output's registration.
+static TYPES: &[(&str, Type)] = &[
+    ("devo_platform", devo!(devo::PLATFORM)),
+    ("relay", devo!(devo::RELAY)),
+    ("syslog", devo!(devo::SYSLOG)),
+    ("in_house_relay", devo!(devo::IN_HOUSE)),
+    ("sidecar", devo!(devo::SIDECAR)),
+    ("console", CONSOLE),
+    ("stdout", CONSOLE),
+    ("file", Type { table: &file::TABLE, load: |section| file::load(section).map(OutputConfig::File) }),
 ];
 
-/// Types of a later version. To ignore one would be to send nothing where somebody waits for it.
-const LATER: &[&str] = &["devo_http", "http", "nats", "kafka"];
+keys! {
+    /// Keys of an output.
+    static KEYS;
+    /// `false`: the output is not looked at.
+    ENABLED: Key<bool> = Key::boolean("enabled").default("true");
+    /// What it is.
+    TYPE: Key<Type> = Key::word("type", TYPES).official().required().example("console");
+    /// Settings of that type.
+    CONFIG: Key<Branch> = Key::tree("config", Form::ByType(tables)).official();
+}
 
-/// Largest event that leaves; the one value that this version knows. Unit: octets.
-const MAX_EVENT_BYTES: u64 = 1 << 20;
+/// `outputs.*`.
+pub(super) static TABLE: Table = Table {
+    path: "outputs.*",
+    doc: "One destination, under a name of your own; every output gets every event, unless an input says otherwise.",
+    groups: &[KEYS],
+};
+
+keys! {
+    /// Keys that every output's `config` may hold.
+    static COMMON;
+    /// Where an output begins that the store meets for the first time: `now`, `oldest`, or the name of the output that it continues.
+    FROM: Key<String> = Key::text("from").default("now");
+    /// `false`: when the outbox is full it passes over what no other output needs, counted, instead of making all wait.
+    REQUIRED: Key<bool> = Key::boolean("required").default("true");
+    /// Whether events carry `@event_id`, by which a receiver can drop doubles.
+    EVENT_ID: Key<bool> = Key::boolean("event_id").default("true");
+    /// A larger event is set aside as a dead letter.
+    MAX_EVENT_BYTES: Key<u64> = Key::size("max_event_bytes", 1 << 10).default("1MiB");
+    /// Connections at once; each stream keeps to one of them.
+    CONNECTIONS: Key<i64> = Key::integer("concurrent_connections", 1, 64).official().default("1");
+    /// Period of the official sender's statistics.
+    STATS: Key<Branch> = Key::tree("period_sender_stats_in_seconds", Form::Any).obsolete();
+    /// Metrics of the official sender.
+    METRICS: Key<Branch> = Key::tree("generate_metrics", Form::Any).obsolete();
+    /// A last queue of the official sender.
+    FINAL_QUEUE: Key<Branch> = Key::tree("activate_final_queue", Form::Any).obsolete();
+}
+
+/// The `config` of a type.
+const fn config(doc: &'static str, groups: &'static [&'static [&'static dyn Declared]]) -> Table {
+    Table { path: "outputs.*.config", doc, groups }
+}
+
+/// What `config` may hold, by type word.
+fn tables() -> Vec<(&'static str, &'static Table)> {
+    TYPES.iter().map(|(word, kind)| (*word, kind.table)).collect()
+}
 
 /// The outputs that are switched on, by name, yet to be read.
 ///
 /// A list is taken as well, as the collector-server form has it; its elements are `output_1`, `output_2` …
-pub(super) fn declared<'r>(top: &Section<'r>) -> Vec<(String, Section<'r>)> {
+pub(super) fn declared<'r>(top: &Section<'r>, key: &'static Key<Branch>) -> Vec<(String, Section<'r>)> {
     let report = top.report;
-    let entry = top.entry("outputs");
+    let entry = top.entry(key);
     let all: Vec<(String, Section<'_>)> = match entry.map(|entry| &entry.value.value) {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Map(entries)) => {
-            entries.iter().map(|entry| (entry.key.clone(), Section::of(report, entry))).collect()
+            entries.iter().map(|entry| (entry.key.clone(), Section::of(report, entry, &TABLE))).collect()
         }
         Some(Value::List(items)) => {
-            let section = |item| Section::new(report, Node::at(item), Some(item));
+            let section = |item: &'r Node| Section::item(report, item, &TABLE);
             items.iter().enumerate().map(|(index, item)| (format!("output_{}", index + 1), section(item))).collect()
         }
         Some(Value::Scalar(_)) => {
             // Says what is wrong with it.
-            top.section("outputs");
+            top.section(key);
             return Vec::new();
         }
     };
     let is_empty = all.is_empty();
-    let enabled: Vec<_> = all.into_iter().filter(|(_, section)| section.boolean("enabled").or(true)).collect();
+    let enabled: Vec<_> = all.into_iter().filter(|(_, section)| section.value(&ENABLED)).collect();
     if enabled.is_empty() {
         let at = entry.map_or_else(|| At { path: "outputs".to_owned(), ..top.at() }, Entry::at);
         let fault = Fault::new(if is_empty { "there is no output" } else { "no output is enabled" });
@@ -81,87 +147,56 @@ pub(super) fn load(declared: Vec<(String, Section<'_>)>) -> Vec<OutputEntry> {
 
 /// Reads one output; none when an error has been reported. `paths`: those of the files before it.
 fn one(name: &str, section: Section<'_>, paths: &mut Vec<String>) -> Option<OutputEntry> {
-    let word = section.text("type").required();
-    let config = section.section("config");
-    let kind = word.as_deref().and_then(|word| kind(word, &section));
-    let output = kind.and_then(|kind| match kind {
-        Kind::Devo(kind) => devo::load(&config, kind).map(OutputConfig::Devo),
-        Kind::Other(load) => load(&config),
-    });
+    let kind = section.optional(&TYPE);
+    if section.given(&TYPE).is_none() {
+        section.missing(&TYPE);
+    }
+    // What an output of an unknown type may be told is unknown too: its keys are no news.
+    let Some(kind) = kind else {
+        section.entry(&CONFIG);
+        section.finish();
+        return None;
+    };
+    let config = section.section_as(&CONFIG, kind.table);
+    section.finish();
+    let output = (kind.load)(&config);
     if let Some(OutputConfig::File(file)) = &output {
         claim(&config, &file.path, paths);
     }
     let from = from(name, &config);
-    config.later(&[("required", "true"), ("event_id", "true")]);
-    if config.size("max_event_bytes").optional().is_some_and(|most| most != MAX_EVENT_BYTES) {
-        config.later(&[("max_event_bytes", "")]);
-    }
-    for name in ["period_sender_stats_in_seconds", "generate_metrics", "activate_final_queue"] {
-        config.obsolete(&[name]);
-    }
-    let connections = config.integer("concurrent_connections").at_least(1).or(1);
-    if connections > 1
-        && let Some(entry) = config.entry("concurrent_connections")
-    {
-        config.no_effect(entry, "one connection keeps each stream in order");
-    }
-    // What an output of an unknown type may be told is unknown too: its keys are no news.
-    if kind.is_some() {
-        config.finish();
-    }
-    section.finish();
-    Some(OutputEntry { name: name.to_owned(), from, output: output? })
+    let (required, event_id) = (config.value(&REQUIRED), config.value(&EVENT_ID));
+    let (max_event_bytes, connections) = (config.value(&MAX_EVENT_BYTES), config.value(&CONNECTIONS));
+    config.finish();
+    Some(OutputEntry {
+        name: name.to_owned(),
+        from,
+        required,
+        event_id,
+        max_event_bytes,
+        connections: usize::try_from(connections).expect("a small number, by its bounds"),
+        output: output?,
+    })
 }
 
 /// Notes the path of a file; two outputs that write one file would cut off each other's lines.
 fn claim(config: &Section<'_>, path: &str, paths: &mut Vec<String>) {
-    if paths.iter().any(|taken| taken == path)
-        && let Some(entry) = config.entry("path")
-    {
-        let fault = Fault::new("another output writes this file");
-        config.report.error(entry.value.at(), fault.help("give each output its own path"));
+    if paths.iter().any(|taken| taken == path) {
+        config.wrong(&file::PATH, Fault::new("is written by another output").help("give each output its own path"));
     }
     paths.push(path.to_owned());
 }
 
-/// What reads `config`.
-#[derive(Clone, Copy)]
-enum Kind {
-    /// A syslog receiver.
-    Devo(&'static devo::Kind),
-    /// One of [`TYPES`].
-    Other(Load),
-}
-
-/// What a type word means; none when an error has been reported.
-fn kind(word: &str, section: &Section<'_>) -> Option<Kind> {
-    let other = || TYPES.iter().find(|(name, _)| *name == word).map(|(_, load)| Kind::Other(*load));
-    if let Some(kind) = devo::kind(word).map(Kind::Devo).or_else(other) {
-        return Some(kind);
-    }
-    let fault = match LATER.contains(&word) {
-        true => Fault::new("outputs of this type are not available in this version"),
-        false => Fault::new("there is no output of this type"),
-    };
-    let words = devo::words().chain(TYPES.iter().map(|(name, _)| *name));
-    if let Some(entry) = section.entry("type") {
-        section.report.error(entry.value.at(), fault.help(choices(word, words)));
-    }
-    None
-}
-
 /// Where an output begins that the store meets for the first time.
 fn from(name: &str, config: &Section<'_>) -> From {
-    let other = name.to_owned();
-    let from = config.text("from").check(move |from| match *from == other {
-        true => Err(Fault::new("is the output itself")
-            .help("name the output whose position it takes over, or write now or oldest")),
-        false => Ok(()),
-    });
-    match from.optional() {
-        None => From::Now,
-        Some(word) if word == "now" => From::Now,
-        Some(word) if word == "oldest" => From::Oldest,
-        Some(name) => From::Output(name),
+    match config.value(&FROM) {
+        word if word == "now" => From::Now,
+        word if word == "oldest" => From::Oldest,
+        other => {
+            if other == name {
+                let help = "name the output whose position it takes over, or write now or oldest";
+                config.wrong(&FROM, Fault::new("is the output itself").help(help));
+            }
+            From::Output(other)
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::outputs::devo::{Confirm, DateForm};
+use crate::service::{Pull, SERVICES};
 use std::time::Duration;
 
 const MINIMAL: &str = "
@@ -169,7 +170,7 @@ inputs:
       recommendations:
       investigations:
         historical_poll_datetime: \"2024-09-18 00:00:00\"
-      advanced_huntuing: {queries: []}
+      advanced_huntuing: {queries: [{name: a, query: DeviceInfo, devo_tag: my.app.a.b}]}
 ",
     );
     let told = messages(&loaded.warnings);
@@ -187,13 +188,17 @@ inputs:
         value: value.into(),
     };
     assert_eq!(alerts.obfuscation, [rule(&["computerDnsName"], "\"hidden\""), rule(&["evidence", "fileName"], "null")]);
-    assert_eq!(input.services.len(), 1);
+    let names: Vec<_> = input.services.iter().map(|service| service.def.name).collect();
+    let documented =
+        ["alerts", "machines", "software", "vulnerabilities", "recommendations", "investigations", "advanced_hunting"];
+    assert_eq!(names, documented);
+    assert_eq!(input.services[2].counts.iter().map(|count| count.field).collect::<Vec<_>>(), ["related_missing_kbs"]);
     let eu = devo(&loaded, 0);
     assert_eq!((eu.initial_wait, eu.max_wait), (Duration::from_secs(3), Duration::from_secs(30)));
     let relay = devo(&loaded, 1);
     assert_eq!((relay.kind, relay.date, relay.tls.is_none()), ("syslog", DateForm::Bsd, true));
-    // One warning each: name, 8 of globals, gzip twice, 6 of the sender, statistics, connections, host, flag, 6 services.
-    assert_eq!(told.len(), 1 + 8 + 2 + 6 + 2 + 1 + 1 + 6, "{told:#?}");
+    // One warning each: name, 8 of globals, gzip twice, 6 of the sender, statistics, connections, host, 3 flags.
+    assert_eq!(told.len(), 1 + 8 + 2 + 6 + 2 + 1 + 3, "{told:#?}");
 }
 
 #[test]
@@ -231,11 +236,7 @@ fn the_two_files_of_the_collector_server_are_one_configuration() {
         other => panic!("{other:?}"),
     }
     let places: Vec<_> = loaded.warnings.iter().map(|warning| (warning.path.as_str(), warning.line)).collect();
-    let expected = [
-        ("global_overrides.devo_sender_compression_level", Some(2)),
-        ("inputs.microsoft_defender.services.machines", Some(5)),
-        ("job_name", Some(1)),
-    ];
+    let expected = [("global_overrides.devo_sender_compression_level", Some(2)), ("job_name", Some(1))];
     assert_eq!(places, expected, "each in its own file, under its own name");
 }
 
@@ -432,23 +433,89 @@ fn problems_have_a_form_for_machines() {
 }
 
 #[test]
-fn published_example_files_load_or_are_refused_for_the_right_reason() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/devo-configs");
-    let Ok(entries) = std::fs::read_dir(&shared) else { return };
-    let folder = folder();
-    let mut names = Vec::new();
-    for entry in entries.map(Result::unwrap) {
-        let path = folder.path().join(entry.file_name());
-        std::fs::write(&path, std::fs::read(entry.path()).unwrap()).unwrap();
-        names.push(entry.file_name().into_string().unwrap());
+fn seven_services_have_their_own_way_period_and_tag() {
+    let services = "      alerts:\n      machines:\n      vulnerabiities:\n      softwares:\n      recommendations:\n      investigations:\n      advanced_huntuing: {queries: {a: {query: DeviceInfo, devo_tag: my.app.a.b}}}\n";
+    let loaded = good(&with_input("", services));
+    assert_eq!(messages(&loaded.warnings), [""; 0]);
+    let services = &loaded.config.inputs[0].services;
+    assert_eq!(services.len(), SERVICES.len());
+    for (service, def) in services.iter().zip(SERVICES) {
+        assert_eq!((service.def.name, service.pull), (def.name, &def.pull[0]));
+        assert_eq!((service.period, service.tag.as_str()), (Duration::from_secs(def.period_s), def.tag));
+        assert_eq!((service.emit, service.snapshot_marker, service.counts.len()), (Emit::All, false, 0));
+        let default = Enrichment { method: Method::Auto, max_age: Duration::from_secs(6 * 3_600) };
+        assert_eq!(service.enrichment, default);
+        assert_eq!(service.flatten, FlattenConfig::of(def.flatten), "off, unless the source's table says what");
     }
-    let options = Options { offline: true, ..Options::default() };
-    for name in names.iter().filter(|name| name.ends_with(".yaml")) {
-        let loaded = load(&folder.path().join(name), &environment, options);
-        assert_eq!(loaded.is_ok(), name.starts_with("defender-"), "{name}: {loaded:?}");
+}
+
+#[test]
+fn a_snapshot_can_be_told_to_send_changes_alone() {
+    let loaded = good(&with_input(
+        "",
+        "      machines: {emit: changes, changes_ignore: [lastSeen, healthStatus], snapshot_marker: true, filter: \"riskScore eq 'High'\"}\n      vulnerabilities: {mode: Incremental, overlap: 1h}\n",
+    ));
+    assert_eq!(messages(&loaded.warnings), [""; 0]);
+    let [machines, vulnerabilities] = loaded.config.inputs[0].services.as_slice() else { panic!("two") };
+    assert_eq!((machines.emit, machines.snapshot_marker), (Emit::Changes, true));
+    assert_eq!(machines.changes_ignore, ["lastSeen", "healthStatus"]);
+    assert!(matches!(vulnerabilities.pull, Pull::Window { time: "updatedOn", .. }));
+    assert_eq!(vulnerabilities.overlap, Duration::from_secs(3_600));
+}
+
+#[test]
+fn hunting_queries_are_streams_of_their_own() {
+    let loaded = good(&with_input(
+        "",
+        "      advanced_hunting:
+        devo_tag: my.app.hunting.all
+        request_period_in_seconds: 600
+        queries:
+          - {name: logons, query: DeviceLogonEvents, devo_tag: my.app.defender.logons, timestamp_column: Timestamp}
+          - {name: bounded, query: 'DeviceInfo | where Timestamp between (datetime({from}) .. datetime({to}))', sweep: {every: 2h}, row_cap: 500, overlap: 1h}
+          - {name: hourly, query: DeviceInfo | summarize count(), timestamp_column: Timestamp, align: 1h, request_period_in_seconds: 3600}
+          - {name: whole, query: DeviceTvmSoftwareInventory}
+          - {name: off, query: x, enabled: false}
+",
+    ));
+    assert_eq!(messages(&loaded.warnings), [""; 0]);
+    let service = service(&loaded);
+    assert_eq!((service.pull, service.def.name), (&Pull::Slices, "advanced_hunting"));
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let [logons, bounded, hourly, whole] = service.queries.as_slice() else { panic!("{:?}", service.queries) };
+    assert_eq!((logons.name.as_str(), logons.tag.as_str()), ("logons", "my.app.defender.logons"));
+    assert_eq!((logons.pull, logons.period, logons.overlap), (&Pull::Slices, minutes(10), minutes(30)));
+    assert_eq!((logons.align, logons.settle, logons.row_cap), (None, minutes(30), 100_000));
+    assert_eq!(logons.sweep, Some(Sweep { every: minutes(6 * 60), back: minutes(24 * 60) }));
+    assert_eq!(logons.timestamp_column.as_deref(), Some("Timestamp"));
+    assert_eq!((bounded.pull, bounded.tag.as_str(), bounded.row_cap), (&Pull::Slices, "my.app.hunting.all", 500));
+    assert_eq!((bounded.overlap, bounded.sweep.map(|sweep| sweep.every)), (minutes(60), Some(minutes(120))));
+    assert_eq!((hourly.align, hourly.overlap, hourly.sweep), (Some(minutes(60)), Duration::ZERO, None));
+    assert_eq!((hourly.period, hourly.settle), (minutes(60), minutes(30)));
+    assert!(matches!(whole.pull, Pull::Snapshot { .. }));
+    assert_eq!(whole.period, minutes(60), "a snapshot is not taken more often, whatever the service says");
+}
+
+#[test]
+fn what_outputs_will_obey_is_already_read() {
+    let loaded = good(
+        &with_input("", "      alerts:\n").replace(
+            "  console_1:\n    type: console\n",
+            "  d: {type: syslog, config: {address: localhost, port: 1, threshold_for_using_gzip_in_transport_layer: -1, concurrent_connections: 3, required: false, event_id: off, max_event_bytes: 2MiB}}
+  f: {type: file, config: {path: f, rotate: {max_bytes: 256MiB, every: 1h}, compress: zstd}}
+",
+        ),
+    );
+    let [d, f] = loaded.config.outputs.as_slice() else { panic!("two") };
+    assert_eq!((d.required, d.event_id, d.max_event_bytes, d.connections), (false, false, 2 << 20, 3));
+    assert_eq!((f.required, f.event_id, f.max_event_bytes, f.connections), (true, true, 1 << 20, 1));
+    let gzip = outputs::compression::Gzip { threshold: -1.0, level: 6, buffer: 51_200 };
+    assert_eq!(devo(&loaded, 0).gzip, Some(gzip));
+    match &f.output {
+        OutputConfig::File(file) => {
+            let rotate = outputs::file::Rotate { max_bytes: Some(256 << 20), every: Some(Duration::from_secs(3_600)) };
+            assert_eq!((file.rotate, file.compress), (Some(rotate), outputs::file::Compress::Zstd));
+        }
+        other => panic!("{other:?}"),
     }
-    let (job, collector) =
-        (folder.path().join("defender-job_config.json"), folder.path().join("defender-collector_config.json"));
-    let loaded = load_job(&job, &collector, &environment, options).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(loaded.warnings.iter().filter(|warning| warning.message.ends_with("is a placeholder")).count(), 5);
 }

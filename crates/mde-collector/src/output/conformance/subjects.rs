@@ -97,7 +97,7 @@ impl FileSubject {
 impl Subject for FileSubject {
     fn build(&self, memory: Option<&str>) -> Box<dyn Output> {
         let path = self.0.path().join("{date}/{tenant}-{service}.ndjson").to_str().expect("text").to_owned();
-        build(&OutputConfig::File(file::File { path }), memory).expect("valid")
+        build(&OutputConfig::File(file::File { path, ..file::File::default() }), memory).expect("valid")
     }
 
     async fn kill(&self, mut output: Box<dyn Output>) {
@@ -191,6 +191,7 @@ pub(crate) fn config(port: u16, tls: Option<devo::Tls>, after: Option<Duration>)
         initial_wait: Duration::from_secs(2),
         max_wait: Duration::from_secs(60),
         idle: Duration::from_secs(25),
+        gzip: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The syslog form of an event: `<14>DATE HOST TAG: MESSAGE\n`. Source: devo.md 1.1 and 1.8.
+//! The syslog form of an event: `<14>DATE HOST TAG: MESSAGE\n`.
 
 use crate::config::outputs::devo::DateForm;
 use crate::record::{BatchHead, StoredFrame};

@@ -24,7 +24,7 @@ impl Place {
 
     fn output(&self, template: &str, memory: Option<&str>) -> File {
         let path = self.path(template).to_str().expect("text").to_owned();
-        File::new(&config::File { path }, memory).expect("valid")
+        File::new(&config::File { path, ..config::File::default() }, memory).expect("valid")
     }
 
     fn events(&self, name: &str) -> Vec<Event> {
@@ -281,7 +281,8 @@ async fn what_only_a_person_can_put_right_is_denied_and_says_where() {
         &format!("{}/{{tenant}}", place.path("x".repeat(300).as_str()).display()),
         device,
     ] {
-        let mut output = File::new(&config::File { path: path.to_owned() }, None).expect("valid");
+        let mut output =
+            File::new(&config::File { path: path.to_owned(), ..config::File::default() }, None).expect("valid");
         let error = match output.announce(frame) {
             Err(error) => error,
             Ok(_) => output.write(frame).await.expect_err("cannot be written"),
@@ -308,8 +309,8 @@ async fn a_link_is_followed() {
 
 #[test]
 fn a_memory_that_is_none_of_ours_is_refused() {
-    let config = config::File { path: "x".to_owned() };
+    let config = config::File { path: "x".to_owned(), ..config::File::default() };
     assert_eq!(File::new(&config, Some("[1]")).err().map(|error| error.class), Some(ErrorClass::Fatal));
-    let config = config::File { path: "{nobody}".to_owned() };
+    let config = config::File { path: "{nobody}".to_owned(), ..config::File::default() };
     assert_eq!(File::new(&config, None).err().map(|error| error.class), Some(ErrorClass::Fatal));
 }

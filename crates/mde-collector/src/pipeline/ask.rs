@@ -1,0 +1,68 @@
+//! A machine's words as a request of the client.
+
+use super::source::Source;
+use crate::pull::{Ask, Condition};
+use mde_client::budget::Priority;
+use mde_client::limits::Family;
+use mde_client::query::{Filter, Literal, Op, Query, segment};
+use mde_client::{Error, Get};
+
+/// The field by which a condition names entities.
+const ID: &str = "id";
+
+/// A request for rows of the service's list.
+pub fn list(source: &Source, ask: &Ask) -> Result<Get, Error> {
+    let endpoint = &source.service.def.endpoint;
+    let mut filters = Vec::new();
+    for condition in &ask.conditions {
+        match condition {
+            Condition::Time { field, from_ms, to_ms } => filters.push(Filter::window(field, *from_ms, *to_ms)?),
+            Condition::Is(field, value) => filters.push(Filter::compare(field, Op::Eq, Literal::Text(value))?),
+            Condition::IsNone(field, values) => {
+                for value in *values {
+                    filters.push(Filter::compare(field, Op::Ne, Literal::Text(value))?);
+                }
+            }
+            Condition::NotOneOf(ids) => {
+                for id in ids {
+                    filters.push(Filter::compare(ID, Op::Ne, Literal::Text(id))?);
+                }
+            }
+        }
+    }
+    if let Some(own) = &source.service.filter {
+        filters.push(Filter::bracketed(own)?);
+    }
+    let mut query = Query::new();
+    if let Some(filter) = filters.into_iter().reduce(|all, next| all.and(&next)) {
+        query = query.filter(&filter);
+    }
+    if let (true, Some(expand)) = (ask.whole, endpoint.expand) {
+        query = query.expand(expand);
+    }
+    if let Some(top) = ask.top {
+        query = query.top(usize::try_from(top).unwrap_or(usize::MAX));
+    }
+    if let Some(skip) = ask.skip {
+        query = query.skip(usize::try_from(skip).unwrap_or(usize::MAX));
+    }
+    Ok(Get::new(endpoint.path, endpoint.family, priority(source, ask.newest)).query(query))
+}
+
+/// A request for one entity of the list, with all that the list's `$expand` would bring.
+pub fn one(source: &Source, id: &str) -> Get {
+    let endpoint = &source.service.def.endpoint;
+    let query = endpoint.expand.map_or_else(Query::new, |expand| Query::new().expand(expand));
+    let path = format!("{}/{}", endpoint.path, segment(id));
+    Get::new(path, endpoint.family, priority(source, false)).query(query)
+}
+
+/// Who comes first when the quota is short.
+fn priority(source: &Source, newest: bool) -> Priority {
+    match (source.service.def.endpoint.family, newest) {
+        (Family::Alerts, true) => Priority::NewestAlerts,
+        (Family::Alerts, false) => Priority::Alerts,
+        (Family::Hunting, _) => Priority::Hunting,
+        _ => Priority::Lists,
+    }
+}

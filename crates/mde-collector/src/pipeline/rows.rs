@@ -1,0 +1,276 @@
+//! Rows of an answer on their way to events: named, looked up, hidden, flattened, written. Some at a time, so that a page
+//! of any size takes the same memory.
+
+use super::batch::BatchWriter;
+use super::retry::PipelineError;
+use super::source::Source;
+use crate::config::Emit;
+use crate::flatten::{Flattener, Tail};
+use crate::obfuscate::obfuscate;
+use crate::pull::{Machine, Numbered, Row, Sightings, SnapshotEnd};
+use crate::record::{EntityKey, Identity, RawObject, StoredKey, VersionKey, content_hash};
+use crate::service::{Key, Pull};
+use crate::store::{Seen, Store};
+use crate::telemetry::pull::Report;
+use mde_client::parse_time;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Rows that are taken together, at most.
+const CHUNK_ROWS: usize = 512;
+/// … or this much of them. Unit: octets.
+const CHUNK_BYTES: usize = 512 * 1024;
+
+/// Rows that wait to be taken together, one behind the other.
+#[derive(Default)]
+pub struct Chunk {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Chunk {
+    /// Adds a row; `true` when it is time to take them.
+    pub fn push(&mut self, record: &[u8]) -> bool {
+        self.bytes.extend_from_slice(record);
+        self.ends.push(self.bytes.len());
+        self.ends.len() >= CHUNK_ROWS || self.bytes.len() >= CHUNK_BYTES
+    }
+
+    /// The rows in their order.
+    fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    }
+
+    /// Makes room for the next ones.
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
+/// How often each row was met in one answer: equal rows are told apart by their number.
+pub type Numbers = HashMap<String, u64>;
+
+/// Everything that a row passes on its way.
+pub struct Way<'w, 'b> {
+    /// Is told of it.
+    pub machine: &'w mut dyn Machine,
+    /// Knows whether it is new.
+    pub store: &'w dyn Store,
+    /// Takes its events.
+    pub batch: &'w mut BatchWriter<'b>,
+    /// Counts it.
+    pub report: &'w mut Report,
+    /// Numbers it among its equals.
+    pub numbers: &'w mut Numbers,
+}
+
+/// What makes events of a stream's rows.
+pub struct Intake {
+    source: Source,
+    flattener: Flattener,
+}
+
+/// A row that has been read and named.
+struct Named<'a> {
+    /// Its members.
+    record: RawObject<'a>,
+    /// Its text.
+    text: &'a [u8],
+    /// The entity's id; a row without one has a hash.
+    id: Cow<'a, str>,
+    /// Names its version and its events.
+    identity: Identity,
+    /// As the store keeps it; in a snapshot it names the entity.
+    key: VersionKey,
+    /// Its time. Unit: 100 ns since 1970, UTC.
+    time: Option<i64>,
+    /// Whether it may change without saying when.
+    open: bool,
+    /// The moment by which its key is forgotten. Unit: milliseconds since 1970, UTC.
+    kept_ms: i64,
+}
+
+impl Intake {
+    /// For one stream.
+    pub fn new(source: Source) -> Self {
+        let flattener = Flattener::new(&source.service.flatten);
+        Self { source, flattener }
+    }
+
+    /// Takes the rows of a chunk and empties it.
+    pub async fn take(&self, chunk: &mut Chunk, way: Way<'_, '_>) -> Result<(), PipelineError> {
+        let mut rows = Vec::with_capacity(chunk.ends.len());
+        let pulled_ms = way.machine.pulled_ms();
+        for text in chunk.rows() {
+            let row = self.name(text, pulled_ms, way.numbers)?;
+            let told = Row { key: row.key, id: &row.id, time: row.time, open: row.open };
+            if let Some(kept_ms) = way.machine.row(told)? {
+                rows.push(Named { kept_ms, ..row });
+            }
+        }
+        if !rows.is_empty() {
+            way.report.rows += rows.len() as u64;
+            match way.machine.snapshot() {
+                Some(snapshot) => self.entities(&rows, snapshot, way).await?,
+                None => self.versions(&rows, way).await?,
+            }
+        }
+        drop(rows);
+        chunk.clear();
+        Ok(())
+    }
+
+    /// Stores the versions that are new.
+    async fn versions(&self, rows: &[Named<'_>], way: Way<'_, '_>) -> Result<(), PipelineError> {
+        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+        let known = way.store.known(&self.source.stream, &keys).await?;
+        let pulled_ms = way.machine.pulled_ms();
+        for (row, known) in rows.iter().zip(known) {
+            if known || !way.batch.version(StoredKey { key: row.key, time_ms: row.kept_ms }) {
+                way.report.repeated += 1;
+            } else {
+                let hidden = self.hidden(row)?;
+                let replaced = hidden.as_deref().map(RawObject::parse).transpose()?;
+                let record = replaced.as_ref().unwrap_or(&row.record);
+                self.events(record, &row.identity, pulled_ms, way.batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the entities that this snapshot has not shown yet, or of them those that have changed.
+    async fn entities(&self, rows: &[Named<'_>], snapshot: Numbered, way: Way<'_, '_>) -> Result<(), PipelineError> {
+        let keys: Vec<_> = rows.iter().map(|row| EntityKey(row.key.0)).collect();
+        let known = way.store.last_seen(&self.source.stream, &keys).await?;
+        let pulled_ms = way.machine.pulled_ms();
+        let mut sightings = Sightings::default();
+        for ((row, key), known) in rows.iter().zip(keys).zip(known) {
+            let hidden = self.hidden(row)?;
+            let replaced = hidden.as_deref().map(RawObject::parse).transpose()?;
+            let record = replaced.as_ref().unwrap_or(&row.record);
+            let content = self.content(record);
+            let seen = Seen { key, id: row.id.clone().into_owned(), snapshot: snapshot.number, content };
+            if known.is_some_and(|known| known.snapshot >= snapshot.number) || !way.batch.entity(seen) {
+                sightings.repeated += 1;
+                continue;
+            }
+            let should = known.is_some_and(|known| snapshot.known_since.is_some_and(|since| known.snapshot >= since));
+            *(if should { &mut sightings.known } else { &mut sightings.new }) += 1;
+            if self.source.service.emit == Emit::All || known.is_none_or(|known| known.content != content) {
+                self.events(record, &row.identity, pulled_ms, way.batch).await?;
+            }
+        }
+        way.report.repeated += sightings.repeated;
+        way.machine.sighted(&sightings);
+        Ok(())
+    }
+
+    /// What is compared from one snapshot to the next; nothing where nobody asks for changes.
+    fn content(&self, record: &RawObject<'_>) -> [u8; 16] {
+        let mut content = [0; 16];
+        if self.source.service.emit == Emit::Changes {
+            content.copy_from_slice(&content_hash(record, &self.source.service.changes_ignore)[..16]);
+        }
+        content
+    }
+
+    /// What names a row's version.
+    fn name<'a>(&self, text: &'a [u8], pulled_ms: i64, numbers: &mut Numbers) -> Result<Named<'a>, PipelineError> {
+        let record = RawObject::parse(text)?;
+        let Source { service, stream, query, .. } = &self.source;
+        let mut parts = service.def.key.parts(&record).map_err(PipelineError::Nameless)?;
+        if service.def.key == Key::RowHash {
+            let number = numbers.entry(parts[0].clone().into_owned()).or_default();
+            parts.push(Cow::Owned(number.to_string()));
+            *number += 1;
+        }
+        let id = parts[0].clone();
+        let time_of = |field: &str| record.text(field).and_then(|text| parse_time(&text)).map(|time| time.0);
+        let identity =
+            |parts: &[Cow<'_, str>]| Identity::new(&stream.tenant, &stream.service, parts.iter().map(|part| &**part));
+        let (time, open) = match *self.source.pull {
+            Pull::Window { time, .. } => (time_of(time), false),
+            Pull::Open { start, end } => (time_of(start), time_of(end).is_none()),
+            Pull::Slices => (query.as_ref().and_then(|query| time_of(query.timestamp_column.as_deref()?)), false),
+            Pull::Snapshot { .. } => {
+                // An entity has one name in all snapshots, and its event one in each.
+                if let Key::Fields(_) = service.def.key {
+                    parts.truncate(1);
+                }
+                let key = identity(&parts).key();
+                parts.insert(0, Cow::Owned(pulled_ms.to_string()));
+                return Ok(Named {
+                    identity: identity(&parts),
+                    record,
+                    text,
+                    id,
+                    key,
+                    time: None,
+                    open: false,
+                    kept_ms: 0,
+                });
+            }
+        };
+        if let Some(query) = query {
+            parts.insert(0, Cow::Owned(query.name.clone()));
+        }
+        let identity = identity(&parts);
+        Ok(Named { key: identity.key(), identity, record, text, id, time, open, kept_ms: 0 })
+    }
+
+    /// The row with its hidden values replaced; `None` where it has none.
+    fn hidden(&self, row: &Named<'_>) -> Result<Option<Vec<u8>>, PipelineError> {
+        Ok(match obfuscate(row.text, &self.source.service.obfuscation)? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(document) => Some(document),
+        })
+    }
+
+    /// Writes a record's events.
+    async fn events(
+        &self,
+        record: &RawObject<'_>,
+        identity: &Identity,
+        pulled_ms: i64,
+        batch: &mut BatchWriter<'_>,
+    ) -> Result<(), PipelineError> {
+        let environment = self.source.environment.as_deref();
+        let tail = Tail { counts: &[], environment, pulled_ms, identity };
+        let mut events = self.flattener.start(record, &tail);
+        while let Some(line) = events.next_line() {
+            batch.line(line).await?;
+        }
+        batch.split().await?;
+        Ok(())
+    }
+
+    /// Writes the event that says that an entity is gone.
+    pub async fn tombstone(&self, id: &str, pulled_ms: i64, batch: &mut BatchWriter<'_>) -> Result<(), PipelineError> {
+        let text = serde_json::to_string(id).expect("a text has a JSON form");
+        let record = RawObject { members: vec![("\"id\"", &text), ("\"@removed\"", "true")] };
+        self.own(&record, id, pulled_ms, batch).await
+    }
+
+    /// Writes the last event of a snapshot.
+    pub async fn marker(&self, end: &SnapshotEnd, batch: &mut BatchWriter<'_>) -> Result<(), PipelineError> {
+        let (count, complete) = (end.count.to_string(), end.complete.to_string());
+        let record =
+            RawObject { members: vec![("\"@snapshot_count\"", &count), ("\"@snapshot_complete\"", &complete)] };
+        self.own(&record, "@snapshot", end.pulled_ms, batch).await
+    }
+
+    /// Writes an event of our own making, named like an entity of that snapshot.
+    async fn own(
+        &self,
+        record: &RawObject<'_>,
+        id: &str,
+        pulled_ms: i64,
+        batch: &mut BatchWriter<'_>,
+    ) -> Result<(), PipelineError> {
+        let stream = &self.source.stream;
+        let identity = Identity::new(&stream.tenant, &stream.service, [&*pulled_ms.to_string(), id]);
+        self.events(record, &identity, pulled_ms, batch).await
+    }
+}

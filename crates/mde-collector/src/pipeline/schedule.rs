@@ -1,0 +1,116 @@
+//! When a stream is pulled: at once, then each period, or at multiples of it; later after a failure.
+
+use super::clock::Clock;
+use super::drive::Puller;
+use super::gate::Gate;
+use super::retry::{PipelineError, pause};
+use super::source::Source;
+use crate::record::ErrorClass;
+use crate::telemetry::pull as events;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+/// When a stream is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    /// Time between two pulls.
+    pub period: Duration,
+    /// Pulls start at multiples of the period since 1970.
+    pub slots: bool,
+    /// One pull, and no more.
+    pub once: bool,
+}
+
+impl Schedule {
+    /// As the service's section says.
+    pub const fn of(source: &Source, once: bool) -> Self {
+        Self { period: source.period, slots: source.service.time_slots, once }
+    }
+
+    /// How long to wait after a pull that took `elapsed` and ended at `now_ms`.
+    fn wait(&self, elapsed: Duration, now_ms: i64) -> Duration {
+        if !self.slots {
+            return self.period.saturating_sub(elapsed);
+        }
+        let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX).max(1);
+        Duration::from_millis(u64::try_from(period - now_ms.rem_euclid(period)).unwrap_or_default())
+    }
+}
+
+/// Pulls a stream until told to stop, or once.
+///
+/// # Errors
+/// What ended it: with `once` the first pull that failed for more than the store's passing fault; else only what no
+/// later pull can mend.
+pub async fn stream(
+    mut puller: Puller,
+    schedule: Schedule,
+    (gate, clock): (&Gate, &dyn Clock),
+    mut stop: watch::Receiver<bool>,
+    news: &watch::Sender<u64>,
+) -> Result<bool, PipelineError> {
+    let mut failures = 0;
+    if !schedule.once {
+        let due = puller.due_in().await?.min(schedule.period);
+        tokio::select! { _ = stop.changed() => return Ok(true), () = sleep(due) => {} }
+    }
+    loop {
+        let started = Instant::now();
+        let pulled = tokio::select! {
+            pulled = puller.pull() => pulled,
+            _ = stop.changed() => return Ok(true),
+        };
+        news.send_modify(|count| *count += 1);
+        let wait = match pulled {
+            Ok(report) => {
+                failures = 0;
+                let elapsed = started.elapsed();
+                events::finished(puller.stream(), &report, elapsed);
+                if schedule.once {
+                    return Ok(report.gaps == 0);
+                }
+                schedule.wait(elapsed, clock.wall_ms())
+            }
+            Err(PipelineError::Store(error)) => match gate.store_failed(&error) {
+                Some(wait) => wait,
+                None => return Err(error.into()),
+            },
+            Err(error) => {
+                failures += 1;
+                let wait = pause(&error, failures);
+                events::ended_early(puller.stream(), &error, error.advice(), wait);
+                if schedule.once || error.class() == ErrorClass::Fatal {
+                    return Err(error);
+                }
+                wait
+            }
+        };
+        tokio::select! { _ = stop.changed() => return Ok(true), () = sleep(wait) => {} }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_pull_comes_a_period_after_the_last_one_began() {
+        let schedule = Schedule { period: MINUTE, slots: false, once: false };
+        assert_eq!(schedule.wait(Duration::from_secs(5), 0), Duration::from_secs(55));
+        assert_eq!(schedule.wait(Duration::from_secs(90), 0), Duration::ZERO);
+    }
+
+    #[test]
+    fn with_slots_a_pull_comes_at_the_next_multiple_of_the_period() {
+        let schedule = Schedule { period: MINUTE, slots: true, once: false };
+        assert_eq!(schedule.wait(Duration::from_secs(5), 120_500), Duration::from_millis(59_500));
+        assert_eq!(
+            schedule.wait(Duration::from_secs(5), 120_000),
+            MINUTE,
+            "the slot that has begun is this pull's own"
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! Events of the pull half.
+
+use super::{cause, ms};
+use crate::record::StreamKey;
+use std::error::Error;
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// What a pull came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Requests answered whole.
+    pub requests: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Events stored.
+    pub events: u64,
+    /// Rows whose version was stored already.
+    pub repeated: u64,
+    /// What is set aside or otherwise not read whole, at the end of the pull.
+    pub gaps: u64,
+}
+
+/// A pull has reached its end.
+pub fn finished(stream: &StreamKey, report: &Report, elapsed: Duration) {
+    let Report { requests, rows, events, repeated, gaps } = *report;
+    info!(%stream, requests, rows, events, repeated, gaps, elapsed_ms = ms(elapsed), "pull finished");
+}
+
+/// A pull has ended before its end.
+pub fn ended_early(stream: &StreamKey, error: &dyn Error, advice: &str, wait: Duration) {
+    warn!(%stream, %error, cause = cause(error), advice, wait_ms = ms(wait), "pull ended early; what it had stored stays, the rest is kept for the next");
+}
+
+/// A request has failed and is tried again.
+pub fn tried_again(stream: &StreamKey, error: &dyn Error, advice: &str, attempt: u32, wait: Duration) {
+    warn!(%stream, %error, cause = cause(error), advice, attempt, wait_ms = ms(wait), "a request failed and is tried again");
+}
+
+/// A part of the source cannot be read; the rest goes on without it.
+pub fn set_aside(stream: &StreamKey, id: Option<&str>, from_ms: i64, to_ms: i64, reason: &str) {
+    warn!(%stream, id, from_ms, to_ms, reason, "set aside: it is tried again hourly until it can be read");
+}
+
+/// A snapshot has ended.
+pub fn snapshot_ended(stream: &StreamKey, id: i64, count: u64, complete: bool) {
+    if complete {
+        info!(%stream, snapshot = id, count, "snapshot complete");
+    } else {
+        warn!(%stream, snapshot = id, count, "snapshot incomplete; nothing is taken for gone");
+    }
+}
+
+/// More entities than is believable would be gone.
+pub fn drift(stream: &StreamKey, id: i64) {
+    warn!(%stream, snapshot = id, "more than a fifth of the entities would be gone at once; none is taken for gone until the next snapshot agrees");
+}
+
+/// The configured start has changed.
+pub fn started_again(stream: &StreamKey) {
+    warn!(%stream, "historical_poll_datetime has changed: the stream starts again");
+}
+
+/// The clocks disagree.
+pub fn clocks_disagree(stream: &StreamKey, spread_ms: i64) {
+    warn!(%stream, spread_ms, "the clocks disagree; the one in the middle is taken");
+}
+
+/// The checkpoint was ahead of time.
+pub fn went_back(stream: &StreamKey) {
+    warn!(%stream, "the checkpoint was ahead of time and goes back");
+}
+
+/// A next link leads nowhere that may be followed.
+pub fn link_refused(stream: &StreamKey, why: &dyn std::fmt::Display) {
+    warn!(%stream, %why, "a next link is not followed");
+}
+
+/// Pulling waits for outputs to catch up.
+pub fn outbox_full(stream: &StreamKey, bytes: u64, max_bytes: u64) {
+    warn!(%stream, bytes, max_bytes, "the outbox is full: pulling pauses until outputs catch up");
+}
+
+/// Pulling waits for room on the disk.
+pub fn disk_full(stream: &StreamKey, free_bytes: u64, needed_bytes: u64) {
+    warn!(%stream, free_bytes, needed_bytes, "the disk is nearly full: pulling pauses, outputs go on; free some space");
+}
+
+/// Pulling goes on.
+pub fn resumed(stream: &StreamKey) {
+    info!(%stream, "there is room again: pulling goes on");
+}

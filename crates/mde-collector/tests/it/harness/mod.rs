@@ -1,0 +1,164 @@
+//! A tenant, a folder and the collector's binary: what every end-to-end test stands on.
+//!
+//! When a bench is dropped, all that its processes said and wrote is searched for secrets: no test can forget it.
+
+mod process;
+mod receiver;
+mod telltale;
+
+pub use process::{Ended, Running, Signal};
+pub use receiver::Devo;
+
+use mde_sim::{Sim, SimConfig};
+use process::Said;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A tenant and a folder in which the collector runs.
+pub struct Bench {
+    /// The tenant.
+    pub sim: Sim,
+    /// Configuration, state and output lie here.
+    folder: TempDir,
+    /// All that the processes said.
+    said: Mutex<Vec<Said>>,
+}
+
+/// (alert id, its `lastUpdateTime`, number of the evidence row): how often it arrived.
+pub type Arrived = BTreeMap<(String, String, u64), u64>;
+
+impl Bench {
+    /// Starts a simulator without quotas, as `change` wants it, and writes a configuration with a file output.
+    pub async fn start(change: impl FnOnce(&mut SimConfig)) -> Self {
+        let mut config = SimConfig::default();
+        config.quota.clear();
+        // The first pull reaches back 7 days from its own start, which is later than the simulator's: an alert at the very
+        // edge would be in or out by chance.
+        config.alerts.span = Duration::from_secs(6 * 86_400);
+        change(&mut config);
+        let sim = Sim::start(config).await.expect("loopback has a free port");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let bench = Self { sim, folder, said: Mutex::default() };
+        let outputs = "outputs:\n  files:\n    type: file\n    config:\n      path: \"out/{service}.ndjson\"\n";
+        fs::write(bench.path("config.yaml"), format!("{}{outputs}", bench.sim.inputs_yaml())).expect("writable");
+        bench
+    }
+
+    /// A place in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Replaces what stands in the configuration.
+    pub fn edit(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("config.yaml")).expect("readable");
+        assert!(text.contains(from), "the configuration has no {from:?}");
+        fs::write(self.path("config.yaml"), text.replace(from, to)).expect("writable");
+    }
+
+    /// Adds an output called `devo` with a Devo receiver over TLS at its other end.
+    pub async fn devo(&self) -> Devo {
+        let (devo, output) = Devo::start(self.folder.path()).await;
+        let text = fs::read_to_string(self.path("config.yaml")).expect("readable");
+        fs::write(self.path("config.yaml"), text + &output).expect("writable");
+        devo
+    }
+
+    /// Starts the binary in the folder.
+    pub fn launch(&self, arguments: &[&str]) -> Running {
+        let running = Running::start(self.folder.path(), arguments);
+        self.said.lock().expect("no panic").extend(running.said());
+        running
+    }
+
+    /// Starts `run` with these arguments.
+    pub fn run(&self, arguments: &[&str]) -> Running {
+        self.launch(&[&["run", "--config", "config.yaml"], arguments].concat())
+    }
+
+    /// `run --once`, to its end.
+    pub async fn once(&self) -> Ended {
+        self.run(&["--once"]).ended().await
+    }
+
+    /// What stands in the output file.
+    pub fn arrived(&self) -> Arrived {
+        let text = fs::read_to_string(self.path("out/alerts.ndjson")).unwrap_or_default();
+        count(text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")))
+    }
+
+    /// The versions in whole answers and their evidence rows. An answer without `$expand` shows none, so the larger
+    /// number counts.
+    pub fn versions(&self) -> BTreeMap<(String, String), u64> {
+        let mut versions = BTreeMap::new();
+        for version in self.sim.ledger().versions_served().into_keys() {
+            let evidence: &mut u64 = versions.entry((version.id, version.last_update_time)).or_default();
+            *evidence = (*evidence).max(u64::from(version.evidence));
+        }
+        versions
+    }
+
+    /// What must arrive: each version that was served, one event for each evidence row, each once.
+    pub fn expected(&self) -> Arrived {
+        events_of(self.versions())
+    }
+
+    /// What the API shows now, in the same form.
+    pub fn shown(&self) -> Arrived {
+        let versions = self.sim.world().versions().into_iter();
+        events_of(versions.map(|version| ((version.id, version.last_update_time), u64::from(version.evidence))))
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // A test that has failed already tells more than its leaks.
+        if std::thread::panicking() {
+            return;
+        }
+        let said = std::mem::take(&mut *self.said.lock().expect("no panic"));
+        let streams = said.iter().map(|said| ("what a process said".to_owned(), said.octets()));
+        let leaks = telltale::search(self.folder.path(), streams);
+        assert!(leaks.is_empty(), "secrets leaked: {leaks:#?}");
+    }
+}
+
+/// Counts events.
+pub fn count(events: impl Iterator<Item = Value>) -> Arrived {
+    let mut arrived = Arrived::new();
+    for event in events {
+        let text = |name: &str| event[name].as_str().expect("a text").to_owned();
+        let row = event["evidence_id"].as_u64().expect("a number");
+        *arrived.entry((text("id"), text("lastUpdateTime"), row)).or_default() += 1;
+    }
+    arrived
+}
+
+/// The events of versions, each once.
+fn events_of(versions: impl IntoIterator<Item = ((String, String), u64)>) -> Arrived {
+    let mut events = Arrived::new();
+    for ((id, time), evidence) in versions {
+        for row in if evidence == 0 { 0..=0 } else { 1..=evidence } {
+            events.insert((id.clone(), time.clone(), row), 1);
+        }
+    }
+    events
+}
+
+/// Fails where two multisets differ, and tells a few of the differences instead of megabytes.
+#[track_caller]
+pub fn assert_same(found: &Arrived, wanted: &Arrived) {
+    let missing: Vec<_> = wanted.iter().filter(|(key, _)| !found.contains_key(*key)).take(3).collect();
+    let strange: Vec<_> = found.iter().filter(|(key, times)| wanted.get(*key) != Some(times)).take(3).collect();
+    assert!(
+        missing.is_empty() && strange.is_empty(),
+        "{} events found, {} wanted; missing: {missing:?}; too many or unknown: {strange:?}",
+        found.len(),
+        wanted.len()
+    );
+}

@@ -1,0 +1,133 @@
+//! The collector's binary as a child process whose every word is kept.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+pub use rustix::process::Signal;
+
+/// A child that needs longer hangs. It guards against a suite that never ends; nothing is measured by it.
+const HANGS: Duration = Duration::from_secs(300);
+
+/// One stream of a child so far.
+pub struct Said(watch::Receiver<Vec<u8>>);
+
+impl Said {
+    /// All of it.
+    pub fn octets(&self) -> Vec<u8> {
+        self.0.borrow().clone()
+    }
+}
+
+/// A running child; it is killed when dropped.
+pub struct Running {
+    child: Child,
+    stdout: watch::Receiver<Vec<u8>>,
+    stderr: watch::Receiver<Vec<u8>>,
+    readers: [JoinHandle<()>; 2],
+}
+
+/// A child that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// All that it said on stdout.
+    pub stdout: String,
+    /// All that it said on stderr.
+    pub stderr: String,
+}
+
+impl Running {
+    /// Starts the binary in a folder.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mde-collector"));
+        command.current_dir(folder).args(arguments).env_remove("RUST_LOG").env_remove("CONFIG_FILE");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the binary starts");
+        let (stdout, out) = keep(child.stdout.take().expect("piped"));
+        let (stderr, err) = keep(child.stderr.take().expect("piped"));
+        Self { child, stdout, stderr, readers: [out, err] }
+    }
+
+    /// Its two streams.
+    pub fn said(&self) -> [Said; 2] {
+        [Said(self.stdout.clone()), Said(self.stderr.clone())]
+    }
+
+    /// Waits until it has said this on stderr.
+    pub async fn says(&mut self, text: &str) {
+        comes(&mut self.stderr, text).await;
+    }
+
+    /// Waits until it has given this on stdout.
+    pub async fn gives(&mut self, text: &str) {
+        comes(&mut self.stdout, text).await;
+    }
+
+    /// Sends a signal. The child has not been waited for, so its number is still its own.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).expect("it runs");
+        let id = rustix::process::Pid::from_raw(id).expect("not 0");
+        rustix::process::kill_process(id, signal).expect("it is ours");
+    }
+
+    /// Waits for its end.
+    pub async fn ended(mut self) -> Ended {
+        let Ok(status) = timeout(HANGS, self.child.wait()).await else {
+            panic!("it hangs: {}", text(&self.stderr));
+        };
+        let status = status.expect("it is ours");
+        for reader in self.readers {
+            reader.await.expect("no panic");
+        }
+        Ended { code: status.code(), signal: status.signal(), stdout: text(&self.stdout), stderr: text(&self.stderr) }
+    }
+}
+
+impl Ended {
+    /// Fails unless it ended with this code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "signal {:?}, stderr:\n{}", self.signal, self.stderr);
+        self
+    }
+
+    /// Fails unless it was ended by SIGKILL.
+    #[track_caller]
+    pub fn was_killed(&self) {
+        assert_eq!(self.signal, Some(Signal::KILL.as_raw()), "code {:?}, stderr:\n{}", self.code, self.stderr);
+    }
+}
+
+/// Waits until a stream has this text.
+async fn comes(stream: &mut watch::Receiver<Vec<u8>>, text: &str) {
+    let said = stream.wait_for(|said| said.windows(text.len()).any(|part| part == text.as_bytes()));
+    assert!(timeout(HANGS, said).await.expect("it hangs").is_ok(), "it ended without saying {text:?}");
+}
+
+/// What was said, as text.
+fn text(said: &watch::Receiver<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&said.borrow()).into_owned()
+}
+
+/// Reads a stream to its end in the background.
+fn keep(mut stream: impl AsyncRead + Unpin + Send + 'static) -> (watch::Receiver<Vec<u8>>, JoinHandle<()>) {
+    let (said, keeps) = watch::channel(Vec::new());
+    let reader = tokio::spawn(async move {
+        let mut part = [0; 4_096];
+        // A stream that cannot be read any more has ended, like the process behind it.
+        while let Ok(length @ 1..) = stream.read(&mut part).await {
+            said.send_modify(|said| said.extend_from_slice(&part[..length]));
+        }
+    });
+    (keeps, reader)
+}
