@@ -5,10 +5,6 @@ use mde_collector::flatten::{FlattenConfig, Flattener, Selection, Tail};
 use mde_collector::record::{Identity, RawObject};
 use std::hint::black_box;
 
-/// The program's own allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Time for each number. Unit: seconds on the processor, so that a busy machine falsifies less.
 const SPAN: f64 = 2.0;
 

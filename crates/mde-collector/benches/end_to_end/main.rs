@@ -13,10 +13,6 @@ use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::process::ExitCode;
 
-/// The program's own allocator, so that the receiver is not slower than what it receives from.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A figure missed is an answer, not an error.
 type Verdict = Result<bool, Box<dyn Error>>;
 

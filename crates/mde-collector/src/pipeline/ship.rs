@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Read at once per stream. Unit: octets.
-const READ_BYTES: usize = 2 * 1024 * 1024;
+const READ_BYTES: usize = 512 * 1024;
 /// Positions are moved at most this often while there is work.
 const CONFIRM_EVERY: Duration = Duration::from_secs(1);
 /// A receiver that takes nothing for this long counts as dead.
