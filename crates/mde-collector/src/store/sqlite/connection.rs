@@ -37,9 +37,15 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections for readers.
 const READERS: usize = 2;
 
-/// A database file of ours as it is first made: settings that cannot be changed later, and no log yet.
+/// A database file of ours as it is first made: settings that cannot be changed later, and no log yet. Nothing is synced and nothing
+/// can be rolled back after a kill: the file counts only once it is whole, synced and renamed.
 pub(super) fn for_creation(path: &Path) -> SqliteConnectOptions {
-    quiet(path).create_if_missing(true).page_size(PAGE_SIZE).auto_vacuum(SqliteAutoVacuum::Incremental)
+    quiet(path)
+        .create_if_missing(true)
+        .page_size(PAGE_SIZE)
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .journal_mode(SqliteJournalMode::Memory)
+        .synchronous(SqliteSynchronous::Off)
 }
 
 /// A look at a file that may not be ours: nothing in it is changed.
