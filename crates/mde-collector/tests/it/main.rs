@@ -15,3 +15,4 @@ mod signals;
 mod simulate;
 mod snapshots;
 mod state;
+mod table;
