@@ -8,6 +8,7 @@ mod faults;
 mod harness;
 mod hunting;
 mod kills;
+mod letters;
 mod poison;
 mod pulls;
 mod quota;
