@@ -12,6 +12,7 @@ mod letters;
 mod poison;
 mod pulls;
 mod quota;
+mod services;
 mod signals;
 mod simulate;
 mod snapshots;
