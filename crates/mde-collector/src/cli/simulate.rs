@@ -3,7 +3,7 @@
 use super::signals::Signals;
 use super::{DONE, PARTLY, give, say};
 use clap::Args;
-use mde_sim::{Sim, SimConfig};
+use mde_sim::{Service, Sim, SimConfig};
 use std::net::SocketAddr;
 
 /// A tenant to try things on, without Microsoft.
@@ -15,6 +15,9 @@ pub struct Simulate {
     /// Alerts that exist at the start.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     alerts: usize,
+    /// Machines that exist at the start; software, vulnerabilities and recommendations follow from them.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    machines: usize,
     /// The same seed gives the same tenant.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -24,7 +27,8 @@ impl Simulate {
     /// Serves until interrupted.
     pub async fn run(self) -> u8 {
         let mut config = SimConfig { seed: self.seed, listen: self.listen, ..SimConfig::default() };
-        config.alerts.count = self.alerts;
+        (config.alerts.count, config.machines.count) = (self.alerts, self.machines);
+        config.services = Service::ALL.to_vec();
         let sim = match Sim::start(config).await {
             Ok(sim) => sim,
             Err(error) => {

@@ -34,8 +34,6 @@ static KEYS: &[(&str, &str, Answer)] = &[
     ("outputs.*.config", "compression_level", Answer::Reader),
     ("outputs.*.config", "compression_buffer_in_bytes", Answer::Reader),
     ("outputs.*.config", "concurrent_connections", Answer::Ignores("1")),
-    ("outputs.*.config", "event_id", Answer::Ignores("true")),
-    ("outputs.*.config", "max_event_bytes", Answer::Ignores("1MiB")),
     ("outputs.*.config", "rotate", Answer::Ignores("")),
     ("outputs.*.config", "compress", Answer::Ignores("none")),
 ];

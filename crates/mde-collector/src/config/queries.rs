@@ -165,6 +165,9 @@ fn one(
     let pull = def.pull.iter().find(|pull| matches!(pull, Pull::Slices) == by_time);
     let pull = pull.expect("hunting is read in slices or as snapshots");
     let (align, settle) = (section.optional(&ALIGN), section.value(&SETTLE));
+    if let (Some(query), true, None) = (&query, by_time, align) {
+        judge(&section, query);
+    }
     refuse(&section, by_time, align.is_some());
     let default = match *pull {
         Pull::Snapshot { min_period_s } => inherited_period.unwrap_or_default().max(Duration::from_secs(min_period_s)),
@@ -228,6 +231,21 @@ fn sliced(query: &str) -> Result<String, Fault> {
     match BOUNDS.iter().filter(|bound| query.contains(**bound)).count() {
         1 => Err(Fault::new("has only one end of the slice").help("write both {from} and {to}, or neither")),
         _ => Ok(query.to_owned()),
+    }
+}
+
+/// Words of KQL that make the rows of a query depend on the slice, or on the moment at which it is asked.
+const MOVING: [&str; 6] = ["summarize", "top", "take", "limit", "now", "ago"];
+
+/// Warns of a query that gives other rows in each slice: overlapping slices would send them again and again.
+fn judge(section: &Section<'_>, query: &str) {
+    // A word within a text or a comment is taken for one as well; that costs a warning.
+    let words = || query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    if let Some(word) = MOVING.into_iter().find(|moving| words().any(|word| word == *moving)) {
+        let fault = Fault::new(format!(
+            "its rows depend on the slice or the moment (`{word}`): overlapping slices send them again"
+        ));
+        section.warn(&QUERY, fault.help("write `align: 1h`, so that each slice is read once, some time after its end"));
     }
 }
 

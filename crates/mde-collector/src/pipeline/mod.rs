@@ -13,5 +13,6 @@ mod rows;
 pub mod run;
 mod schedule;
 mod setup;
+mod shape;
 pub mod ship;
 mod source;

@@ -6,11 +6,12 @@ use super::gate::Gate;
 use super::retry::PipelineError;
 use super::schedule::{self, Schedule};
 use super::setup::Tenant;
+use super::shape::Shape;
 use super::ship::{Order, ShipError, Shipper};
 use super::source::Source;
 use crate::config::{Config, From, OutputConfig};
 use crate::output;
-use crate::store::{StartAt, Store, StoreError};
+use crate::store::{StartAt, Store, StoreError, replay_stream};
 use crate::telemetry;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,11 +94,13 @@ pub async fn run(
     let names: Vec<String> = config.outputs.iter().map(|entry| entry.name.clone()).collect();
     let mut shippers = JoinSet::new();
     for entry in &config.outputs {
-        let own: Vec<_> = streams
+        let pulled = streams
             .iter()
             .filter(|(.., outputs)| asked(outputs, &entry.name))
-            .map(|(puller, ..)| puller.stream().clone())
-            .collect();
+            .map(|(puller, ..)| puller.stream().clone());
+        // Dead letters that were asked to be sent again come as a stream of their own.
+        let own: Vec<_> = pulled.chain([replay_stream(&entry.name)]).collect();
+        let shape = Shape { event_id: entry.event_id, max_event_bytes: entry.max_event_bytes };
         let memory = store.output_memory(&entry.name).await?;
         let built =
             output::build(&entry.output, memory.as_deref()).map_err(|error| RunError::Setup(error.to_string()))?;
@@ -112,7 +115,7 @@ pub async fn run(
         };
         let who = (entry.name.clone(), owner.clone());
         let seam = (Arc::clone(&store), gate.clone());
-        let shipper = Shipper::attach(seam, built, who, (&own, &start), names.clone(), waits).await?;
+        let shipper = Shipper::attach(seam, built, who, (&own, &start), names.clone(), (waits, shape)).await?;
         let (orders, newest, name) = (orders.clone(), newest.clone(), entry.name.clone());
         shippers.spawn(async move { (name, shipper.run(orders, newest).await) });
     }

@@ -2,9 +2,10 @@
 
 use super::gate::{Gate, LOOK_EVERY};
 use super::lease;
+use super::shape::Shape;
 use crate::output::{Confirmed, Offset, Output, OutputError, Written};
 use crate::record::{ErrorClass, Position, StreamKey};
-use crate::store::{Lease, StartAt, Store, StoreError};
+use crate::store::{Lease, Refusal, StartAt, Store, StoreError};
 use crate::telemetry::ship as events;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -63,12 +64,37 @@ pub struct Shipper {
     confirmed: BTreeMap<StreamKey, Position>,
     /// What was handed over.
     written: BTreeMap<StreamKey, Position>,
-    /// Where in this connection each frame that was handed over ends.
-    flying: VecDeque<(Offset, StreamKey, Position)>,
-    /// Confirmed by the far side, and not yet in the store, with the output's own memory.
-    landed: (BTreeMap<StreamKey, Position>, Option<String>),
+    /// The form that it wants.
+    shape: Shape,
+    /// What was handed over and is not confirmed, in its order.
+    flying: VecDeque<Flying>,
+    /// Confirmed by the far side, and not yet in the store.
+    landed: Landed,
     /// First and longest wait after a failure.
     waits: (Duration, Duration),
+}
+
+/// A frame that was handed over.
+struct Flying {
+    /// Where it ends.
+    end: Offset,
+    /// Its stream.
+    stream: StreamKey,
+    /// Its place there.
+    position: Position,
+    /// What of it will never be taken.
+    refused: Vec<Refusal>,
+}
+
+/// What the store is to be told next.
+#[derive(Default)]
+struct Landed {
+    /// How far each stream has come.
+    positions: BTreeMap<StreamKey, Position>,
+    /// What the output wants to find again there.
+    memory: Option<String>,
+    /// What was refused up to there.
+    refused: Vec<Refusal>,
 }
 
 impl Shipper {
@@ -79,15 +105,15 @@ impl Shipper {
         (name, owner): (String, String),
         (streams, start): (&[StreamKey], &StartAt),
         others: Vec<String>,
-        waits: (Duration, Duration),
+        (waits, shape): ((Duration, Duration), Shape),
     ) -> Result<Self, StoreError> {
         let mut confirmed = BTreeMap::new();
         for stream in streams {
             let attached = store.attach(&name, stream, start).await?;
             confirmed.insert(attached.stream, attached.position);
         }
-        let (written, flying, landed) = (confirmed.clone(), VecDeque::new(), (BTreeMap::new(), None));
-        Ok(Self { store, gate, output, name, owner, others, confirmed, written, flying, landed, waits })
+        let (written, flying, landed) = (confirmed.clone(), VecDeque::new(), Landed::default());
+        Ok(Self { store, gate, output, name, owner, others, confirmed, written, shape, flying, landed, waits })
     }
 
     /// Ships until told to drain, then until everything is confirmed or the time is over.
@@ -171,12 +197,22 @@ impl Shipper {
                 }
                 idle = false;
                 for frame in frames {
-                    if let Some(memory) = self.output.announce(&frame)? {
+                    let shaped = self.shape.apply(&stream, frame);
+                    let position = shaped.frame.position;
+                    if let Some(memory) = self.output.announce(&shaped.frame)? {
                         self.store.advance(lease, &self.name, &[], Some(&memory)).await?;
                     }
-                    let written = within(order, self.output.write(&frame)).await?;
-                    self.written.insert(stream.clone(), frame.position);
-                    self.flying.push_back((written.end, stream.clone(), frame.position));
+                    let written = within(order, self.output.write(&shaped.frame)).await?;
+                    let refused = written.refused.into_iter().map(|refused| Refusal {
+                        stream: stream.clone(),
+                        position,
+                        line: shaped.stored_line(refused.line),
+                        reason: refused.reason,
+                    });
+                    let refused: Vec<_> = refused.collect();
+                    self.written.insert(stream.clone(), position);
+                    let refused = [shaped.refused, refused].concat();
+                    self.flying.push_back(Flying { end: written.end, stream: stream.clone(), position, refused });
                     if last.elapsed() >= CONFIRM_EVERY {
                         last = Instant::now();
                         self.confirm(lease).await?;
@@ -198,17 +234,23 @@ impl Shipper {
 
     /// Moves positions to what the far side has confirmed. What the store does not take now is kept for the next time.
     async fn advance(&mut self, lease: &Lease, confirmed: Confirmed) -> Result<(), ShipError> {
-        while self.flying.front().is_some_and(|(end, ..)| *end <= confirmed.through) {
-            let Some((_, stream, position)) = self.flying.pop_front() else { break };
-            self.landed.0.insert(stream, position);
-            self.landed.1.clone_from(&confirmed.memory);
+        while let Some(flown) = self.flying.pop_front_if(|flying| flying.end <= confirmed.through) {
+            self.landed.positions.insert(flown.stream, flown.position);
+            self.landed.refused.extend(flown.refused);
+            self.landed.memory.clone_from(&confirmed.memory);
         }
-        if self.landed.0.is_empty() {
+        let Landed { positions, memory, refused } = &self.landed;
+        if positions.is_empty() {
             return Ok(());
         }
-        let positions: Vec<_> = self.landed.0.iter().map(|(stream, position)| (stream.clone(), *position)).collect();
-        self.store.advance(lease, &self.name, &positions, self.landed.1.as_deref()).await?;
-        self.confirmed.extend(std::mem::take(&mut self.landed.0));
+        let positions: Vec<_> = positions.iter().map(|(stream, position)| (stream.clone(), *position)).collect();
+        if let Some(first) = refused.first() {
+            let lost = self.store.bury(lease, &self.name, &positions, memory.as_deref(), refused).await?;
+            events::refused(&self.name, refused.len() as u64, &first.reason, lost);
+        } else {
+            self.store.advance(lease, &self.name, &positions, memory.as_deref()).await?;
+        }
+        self.confirmed.extend(std::mem::take(&mut self.landed).positions);
         self.store.collect(&self.others).await?;
         Ok(())
     }
@@ -219,7 +261,7 @@ impl Shipper {
         self.flying.clear();
         self.written = self.confirmed.clone();
         // The far side has these, whatever became of the connection.
-        self.written.extend(self.landed.0.clone());
+        self.written.extend(self.landed.positions.clone());
     }
 
     async fn finish(&mut self, lease: &Lease, at: Instant) -> Result<(), ShipError> {

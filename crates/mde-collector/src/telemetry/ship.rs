@@ -10,6 +10,11 @@ pub fn failed(output: &str, error: &dyn Error, wait: Duration) {
     warn!(output, %error, cause = cause(error), wait_ms = ms(wait), "the output failed; unconfirmed events are sent again");
 }
 
+/// Events that an output will never take have become dead letters; `lost` older ones had to go for them.
+pub fn refused(output: &str, events: u64, first_reason: &str, lost: u64) {
+    warn!(output, events, first_reason, lost, "events were refused for good and are kept as dead letters");
+}
+
 /// An output has ended with events left.
 pub fn not_drained(output: &str, error: &dyn Error) {
     warn!(output, %error, "the output was not drained; the rest stays in the outbox");

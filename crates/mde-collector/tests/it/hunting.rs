@@ -150,6 +150,8 @@ async fn a_column_that_the_result_lacks_is_named() {
 async fn investigations_are_read_again_until_they_end_one_event_for_each_version() {
     let bench = Bench::start(|config| {
         config.investigations.count = 40;
+        // Well within the seven days of a first start.
+        config.investigations.span = Duration::from_secs(6 * 86_400);
         config.machines.count = 20;
     })
     .await;
