@@ -63,12 +63,17 @@ fn tenant(row_cap: usize) -> impl FnOnce(&mut SimConfig) {
     }
 }
 
-const LOGONS: &str = "{name: logons, query: \"DeviceLogonEvents // all of them\", devo_tag: my.app.defender.logons, timestamp_column: Timestamp, row_cap: 500}";
+/// The query of most tests, with a row cap that fits the tenant's.
+fn logons(row_cap: usize) -> String {
+    format!(
+        "{{name: logons, query: \"DeviceLogonEvents // all of them\", devo_tag: my.app.defender.logons, timestamp_column: Timestamp, row_cap: {row_cap}}}"
+    )
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_come_once_each_though_slices_are_cut_at_the_row_cap_and_some_rows_are_equal() {
     let bench = Bench::start(tenant(500)).await;
-    ask(&bench, LOGONS);
+    ask(&bench, &logons(500));
     let before = found(&bench, "DeviceLogonEvents");
     bench.once().await.exits(0);
     let first = count(arrived(&bench, "advanced_hunting"));
@@ -83,7 +88,7 @@ async fn rows_come_once_each_though_slices_are_cut_at_the_row_cap_and_some_rows_
 #[tokio::test(flavor = "multi_thread")]
 async fn both_endpoints_give_the_same_rows_under_the_same_names() {
     let bench = Bench::start(tenant(100_000)).await;
-    ask(&bench, LOGONS);
+    ask(&bench, &logons(100_000));
     let mut named = Vec::new();
     for (role, kind) in
         [("AdvancedQuery.Read.All", RequestKind::Hunting), ("ThreatHunting.Read.All", RequestKind::GraphHunting)]
@@ -110,7 +115,7 @@ async fn both_endpoints_give_the_same_rows_under_the_same_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_too_large_is_cut_and_computing_time_is_waited_for() {
     let bench = Bench::start(tenant(100_000)).await;
-    ask(&bench, LOGONS);
+    ask(&bench, &logons(100_000));
     bench.sim.scenario().times(RequestKind::GraphHunting, 3, Fault::ResultTooLarge);
     bench.sim.scenario().once(RequestKind::GraphHunting, Fault::ComputeExhausted { seconds: 1 });
     let before = found(&bench, "DeviceLogonEvents");

@@ -98,9 +98,9 @@ pub(crate) fn result_too_large(on_graph: bool) -> Answer {
 /// A hunting query would use more computing time than is left. The wait is told as the text does it, and on the Defender API
 /// in the header too.
 pub(crate) fn compute_exhausted(seconds: u64, on_graph: bool) -> Answer {
-    let (minutes, rest) = (seconds / 60, seconds % 60);
+    let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     let message = format!(
-        "Your request was throttled: the CPU resources allotted to your tenant are used up. You can run queries again in {minutes:02}:{rest:02}."
+        "Your request was throttled: the CPU resources allotted to your tenant are used up. You can run queries again in {hours:02}:{minutes:02}:{rest:02}."
     );
     let answer = either(on_graph, StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", &message);
     if on_graph { answer } else { answer.with(header::RETRY_AFTER, &seconds.to_string()) }

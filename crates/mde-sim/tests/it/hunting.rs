@@ -172,7 +172,7 @@ async fn mistakes_and_used_up_time_read_like_the_real_ones() {
     sim.scenario().once(RequestKind::Hunting, Fault::ComputeExhausted { seconds: 75 });
     let cpu = classic(&sim, "DeviceInfo").await;
     assert_eq!((cpu.status, cpu.header("retry-after")), (429, Some("75")));
-    assert!(cpu.error_text().1.ends_with("You can run queries again in 01:15."));
+    assert!(cpu.error_text().1.ends_with("You can run queries again in 00:01:15."));
     sim.scenario().once(RequestKind::GraphHunting, Fault::ComputeExhausted { seconds: 75 });
     let cpu = graph(&sim, &json!({"Query": "DeviceInfo"})).await;
     assert_eq!((cpu.status, cpu.header("retry-after")), (429, None));
