@@ -34,12 +34,12 @@ pub async fn once(folder: &Path, config: &str, more: &[&str]) -> Result<Usage, B
     Ok(usage)
 }
 
-/// Starts it, told to run once. Its log goes to `log` in the folder.
+/// Starts it, told to pull the alerts once. Its log goes to `log` in the folder.
 fn start(folder: &Path, config: &str, more: &[&str]) -> io::Result<Child> {
     fs::write(folder.join("config.yaml"), config)?;
     Command::new(env!("CARGO_BIN_EXE_mde-collector"))
         .current_dir(folder)
-        .args(["run", "--config", "config.yaml", "--once"])
+        .args(["run", "--config", "config.yaml", "--once", "--service", "alerts"])
         .args(more)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
