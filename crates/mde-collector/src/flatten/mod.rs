@@ -136,4 +136,6 @@ mod model;
 #[cfg(test)]
 mod property;
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod tests;
