@@ -9,7 +9,8 @@ use super::retry::{PipelineError, Verdict, pause, verdict};
 use super::rows::{Chunk, Intake, Numbers, Way};
 use super::setup::Clients;
 use super::source::Source;
-use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, Step, clock::SPREAD_WARNING_MS};
+use crate::pull::clock::{Reading, SPREAD_WARNING_MS};
+use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, Step};
 use crate::record::{BatchHead, StreamKey};
 use crate::store::{Lease, Progress, Store};
 use crate::telemetry::pull::{self as events, Report};
@@ -70,13 +71,14 @@ impl Puller {
         &self.source.stream
     }
 
+    /// What the clocks say.
+    fn reading(&self) -> Reading {
+        clock::read(&*self.clock, self.api_date, self.clients.defender.tokens().date())
+    }
+
     /// What time it is by the median of the clocks.
     fn now(&self) -> Now {
-        let reading = clock::read(&*self.clock, self.api_date, self.clients.defender.tokens().date());
-        if reading.spread_ms > SPREAD_WARNING_MS {
-            events::clocks_disagree(&self.source.stream, reading.spread_ms);
-        }
-        Now { ms: reading.now_ms, sure: self.answered }
+        Now { ms: self.reading().now_ms, sure: self.answered }
     }
 
     /// How long the first pull has to wait, so that a restart does not bring a snapshot forward.
@@ -116,7 +118,11 @@ impl Puller {
         }
         let mut report = Report::default();
         loop {
-            let now = self.now();
+            let reading = self.reading();
+            if reading.spread_ms > SPREAD_WARNING_MS {
+                events::clocks_disagree(&stream, reading.spread_ms);
+            }
+            let now = Now { ms: reading.now_ms, sure: self.answered };
             let begun = machine.begin(now);
             if begun.backwards {
                 events::went_back(&stream);
@@ -252,11 +258,8 @@ impl Puller {
         let span = slice.span.map(|(from_ms, to_ms)| (column, from_ms, to_ms));
         let text = kql::sliced(&query.query, kql::Slice { span, part: slice.part }).ok_or(PipelineError::Calendar)?;
         let hunter = self.hunter().await?;
-        let asked = hunter.run(&Hunt::new(text)).await;
-        let mut answer = asked.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
-        self.api_date = answer.date.or(self.api_date);
-        self.answered = true;
-        pulling.request_id = answer.request_id.clone().unwrap_or_default();
+        let answer = hunter.run(&Hunt::new(text)).await;
+        let mut answer = self.heard(answer, pulling, |answer| (answer.date, &answer.request_id))?;
         let mut chunk = Chunk::default();
         while let Some(row) = answer.next().await? {
             if chunk.push(row) {
@@ -286,13 +289,24 @@ impl Puller {
         Ok(self.hunter.insert(hunter).clone())
     }
 
-    /// Sends a request, and reads the API's clock off its answer.
+    /// Sends a request.
     async fn get(&mut self, get: &Get, pulling: &mut Pulling<'_>) -> Result<mde_client::Answer, PipelineError> {
-        let answer =
-            self.clients.defender.get(get).await.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
-        self.api_date = answer.date.or(self.api_date);
+        let answer = self.clients.defender.get(get).await;
+        self.heard(answer, pulling, |answer| (answer.date, &answer.request_id))
+    }
+
+    /// Notes what the head of an answer tells: the API's clock, also where it failed, and Microsoft's id of the request.
+    fn heard<T>(
+        &mut self,
+        answer: Result<T, mde_client::Error>,
+        pulling: &mut Pulling<'_>,
+        head: impl FnOnce(&T) -> (Option<ServerDate>, &Option<String>),
+    ) -> Result<T, PipelineError> {
+        let answer = answer.inspect_err(|error| self.api_date = error.date().or(self.api_date))?;
+        let (date, request_id) = head(&answer);
+        self.api_date = date.or(self.api_date);
         self.answered = true;
-        pulling.request_id = answer.request_id.clone().unwrap_or_default();
+        pulling.request_id = request_id.clone().unwrap_or_default();
         Ok(answer)
     }
 

@@ -156,12 +156,17 @@ impl Intake {
         let pulled_ms = way.machine.pulled_ms();
         let mut sightings = Sightings::default();
         for ((row, key), known) in rows.iter().zip(keys).zip(known) {
+            // Most rows of a second walk: nothing else need be made of them.
+            if known.is_some_and(|known| known.snapshot >= snapshot.number) {
+                sightings.repeated += 1;
+                continue;
+            }
             let hidden = self.hidden(row)?;
             let replaced = hidden.as_deref().map(RawObject::parse).transpose()?;
             let record = replaced.as_ref().unwrap_or(&row.record);
             let content = self.content(record);
             let seen = Seen { key, id: row.id.clone().into_owned(), snapshot: snapshot.number, content };
-            if known.is_some_and(|known| known.snapshot >= snapshot.number) || !way.batch.entity(seen) {
+            if !way.batch.entity(seen) {
                 sightings.repeated += 1;
                 continue;
             }
@@ -203,30 +208,22 @@ impl Intake {
             Pull::Window { time, .. } => (time_of(time), false),
             Pull::Open { start, end } => (time_of(start), time_of(end).is_none()),
             Pull::Slices => (query.as_ref().and_then(|query| time_of(query.timestamp_column.as_deref()?)), false),
-            Pull::Snapshot { .. } => {
-                // An entity has one name in all snapshots, and its event one in each.
-                if let Key::Fields(_) = service.def.key {
-                    parts.truncate(1);
-                }
-                let key = identity(&parts).key();
-                parts.insert(0, Cow::Owned(pulled_ms.to_string()));
-                return Ok(Named {
-                    identity: identity(&parts),
-                    record,
-                    text,
-                    id,
-                    key,
-                    time: None,
-                    open: false,
-                    kept_ms: 0,
-                });
-            }
+            Pull::Snapshot { .. } => (None, false),
         };
-        if let Some(query) = query {
+        // An entity has one name in all snapshots, and its event one in each; a version has one for both.
+        let mut entity = None;
+        if let Pull::Snapshot { .. } = self.source.pull {
+            if let Key::Fields(_) = service.def.key {
+                parts.truncate(1);
+            }
+            entity = Some(identity(&parts).key());
+            parts.insert(0, Cow::Owned(pulled_ms.to_string()));
+        } else if let Some(query) = query {
             parts.insert(0, Cow::Owned(query.name.clone()));
         }
         let identity = identity(&parts);
-        Ok(Named { key: identity.key(), identity, record, text, id, time, open, kept_ms: 0 })
+        let key = entity.unwrap_or_else(|| identity.key());
+        Ok(Named { record, text, id, identity, key, time, open, kept_ms: 0 })
     }
 
     /// The row with its hidden values replaced; `None` where it has none.

@@ -9,8 +9,9 @@ use super::setup::Tenant;
 use super::shape::Shape;
 use super::ship::{Order, ShipError, Shipper};
 use super::source::Source;
-use crate::config::{Config, From, OutputConfig};
+use crate::config::{Config, From, OutputEntry};
 use crate::output;
+use crate::record::StreamKey;
 use crate::store::{StartAt, Store, StoreError, replay_stream};
 use crate::telemetry;
 use std::sync::Arc;
@@ -94,28 +95,10 @@ pub async fn run(
     let names: Vec<String> = config.outputs.iter().map(|entry| entry.name.clone()).collect();
     let mut shippers = JoinSet::new();
     for entry in &config.outputs {
-        let pulled = streams
-            .iter()
-            .filter(|(.., outputs)| asked(outputs, &entry.name))
-            .map(|(puller, ..)| puller.stream().clone());
-        // Dead letters that were asked to be sent again come as a stream of their own.
-        let own: Vec<_> = pulled.chain([replay_stream(&entry.name)]).collect();
-        let shape = Shape { event_id: entry.event_id, max_event_bytes: entry.max_event_bytes };
-        let memory = store.output_memory(&entry.name).await?;
-        let built =
-            output::build(&entry.output, memory.as_deref()).map_err(|error| RunError::Setup(error.to_string()))?;
-        let start = match &entry.from {
-            From::Now => StartAt::Now,
-            From::Oldest => StartAt::Oldest,
-            From::Output(name) => StartAt::Output(name.clone()),
-        };
-        let waits = match &entry.output {
-            OutputConfig::Devo(devo) => (devo.initial_wait, devo.max_wait),
-            _ => (Duration::from_secs(1), Duration::from_secs(60)),
-        };
-        let who = (entry.name.clone(), owner.clone());
+        let pulled = streams.iter().filter(|(.., outputs)| asked(outputs, &entry.name));
+        let pulled = pulled.map(|(puller, ..)| puller.stream().clone()).collect();
         let seam = (Arc::clone(&store), gate.clone());
-        let shipper = Shipper::attach(seam, built, who, (&own, &start), names.clone(), (waits, shape)).await?;
+        let shipper = shipper(entry, pulled, seam, owner.clone(), names.clone()).await?;
         let (orders, newest, name) = (orders.clone(), newest.clone(), entry.name.clone());
         shippers.spawn(async move { (name, shipper.run(orders, newest).await) });
     }
@@ -161,6 +144,28 @@ pub async fn run(
         (_, _, 0, 0) if !undelivered => Ended::Done,
         _ => Ended::Partly,
     })
+}
+
+/// An output attached to its streams. `names`: all outputs, which a frame must have passed before it goes.
+async fn shipper(
+    entry: &OutputEntry,
+    mut streams: Vec<StreamKey>,
+    (store, gate): (Arc<dyn Store>, Gate),
+    owner: String,
+    names: Vec<String>,
+) -> Result<Shipper, RunError> {
+    // Dead letters that were asked to be sent again come as a stream of their own.
+    streams.push(replay_stream(&entry.name));
+    let memory = store.output_memory(&entry.name).await?;
+    let built = output::build(&entry.output, memory.as_deref()).map_err(|error| RunError::Setup(error.to_string()))?;
+    let start = match &entry.from {
+        From::Now => StartAt::Now,
+        From::Oldest => StartAt::Oldest,
+        From::Output(name) => StartAt::Output(name.clone()),
+    };
+    let shape = Shape { event_id: entry.event_id, max_event_bytes: entry.max_event_bytes };
+    let (who, how) = ((entry.name.clone(), owner), (entry.output.waits(), shape));
+    Ok(Shipper::attach((store, gate), built, who, (&streams, &start), names, how).await?)
 }
 
 /// Whether an output that has ended has delivered everything. Fails where the store is the reason.

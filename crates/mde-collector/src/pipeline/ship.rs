@@ -244,11 +244,9 @@ impl Shipper {
             return Ok(());
         }
         let positions: Vec<_> = positions.iter().map(|(stream, position)| (stream.clone(), *position)).collect();
+        let lost = self.store.bury(lease, &self.name, &positions, memory.as_deref(), refused).await?;
         if let Some(first) = refused.first() {
-            let lost = self.store.bury(lease, &self.name, &positions, memory.as_deref(), refused).await?;
             events::refused(&self.name, refused.len() as u64, &first.reason, lost);
-        } else {
-            self.store.advance(lease, &self.name, &positions, memory.as_deref()).await?;
         }
         self.confirmed.extend(std::mem::take(&mut self.landed).positions);
         self.store.collect(&self.others).await?;

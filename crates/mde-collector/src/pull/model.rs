@@ -1,5 +1,7 @@
 //! What the machines' tests share: a small server, a store that forgets what it is told to, and the loop between them.
 
+use super::window::Rules;
+use super::window::list::List;
 use super::{Answer, Ask, Condition, Failure, Gap, Machine, More, Now, Outcome, Row, Slice, Step, TICKS};
 use crate::record::VersionKey;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +12,19 @@ pub const NOW: i64 = 1_800_000_000_000;
 pub const HOUR: i64 = 3_600_000;
 /// Fields of the server's records that split.
 pub const SPLITS: &[(&str, &[&str])] = &[("severity", &["Low", "High"]), ("status", &["New", "Resolved"])];
+
+/// What windows over the server's records keep to, as alerts do.
+pub fn alert_rules(page_cap: u64) -> Rules {
+    Rules {
+        source: List { time: "lastUpdateTime", splits: SPLITS, page_cap, expands: true },
+        overlap_ms: 600_000,
+        sweep_every_ms: HOUR,
+        sweep_back_ms: 24 * HOUR,
+        open_ms: None,
+        historical_ms: None,
+        once: false,
+    }
+}
 
 /// How a server pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,16 +19,14 @@ fn count(rows: impl IntoIterator<Item = Value>) -> Rows {
 }
 
 /// The events of a service without what the collector adds.
-fn arrived(bench: &Bench, service: &str) -> Vec<Value> {
-    let text = fs::read_to_string(bench.path(&format!("out/{service}.ndjson"))).unwrap_or_default();
-    let row = |line: &str| {
-        let mut row: Value = serde_json::from_str(line).expect("one JSON object a line");
+fn arrived(bench: &Bench, service: Service) -> Vec<Value> {
+    let mut rows = bench.events(service);
+    for row in &mut rows {
         let fields = row.as_object_mut().expect("an object");
         fields.remove("@devo_pulling_id").expect("every event has its pull");
         fields.remove("@event_id").expect("and its name");
-        row
-    };
-    text.lines().map(row).collect()
+    }
+    rows
 }
 
 /// What a query finds now.
@@ -41,7 +39,7 @@ fn found(bench: &Bench, query: &str) -> Rows {
 fn ask(bench: &Bench, query: &str) {
     let base = bench.sim.base_url();
     bench.edit("    services:\n", &format!("    override_graph_base_url: {base}\n    services:\n"));
-    bench.edit("      alerts:\n", &format!("      advanced_hunting:\n        queries:\n          - {query}\n"));
+    bench.ask(&format!("advanced_hunting:\n        queries:\n          - {query}"));
 }
 
 /// Every row that was there before the pull arrived as often as it is there, and nothing that is not there.
@@ -76,13 +74,13 @@ async fn rows_come_once_each_though_slices_are_cut_at_the_row_cap_and_some_rows_
     ask(&bench, &logons(500));
     let before = found(&bench, "DeviceLogonEvents");
     bench.once().await.exits(0);
-    let first = count(arrived(&bench, "advanced_hunting"));
+    let first = count(arrived(&bench, Service::AdvancedHunting));
     assert_whole(&before, &first, &found(&bench, "DeviceLogonEvents"));
     assert!(first.values().any(|times| *times > 1), "equal rows are told apart");
     assert!(bench.sim.ledger().request_count(RequestKind::GraphHunting) > 5, "slices were cut");
     // Again: only what is new since.
     bench.once().await.exits(0);
-    assert_whole(&before, &count(arrived(&bench, "advanced_hunting")), &found(&bench, "DeviceLogonEvents"));
+    assert_whole(&before, &count(arrived(&bench, Service::AdvancedHunting)), &found(&bench, "DeviceLogonEvents"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,12 +96,8 @@ async fn both_endpoints_give_the_same_rows_under_the_same_names() {
         assert!(bench.sim.ledger().request_count(kind) > 0);
         let warned = ended.stderr.contains("2027-02-01");
         assert_eq!(warned, kind == RequestKind::Hunting, "only the old endpoint is warned about");
-        let text = fs::read_to_string(bench.path("out/advanced_hunting.ndjson")).expect("rows");
-        let name = |line: &str| {
-            let event: Value = serde_json::from_str(line).expect("JSON");
-            event["@event_id"].as_str().expect("a text").to_owned()
-        };
-        named.push(text.lines().map(name).collect::<BTreeSet<_>>());
+        let name = |event: &Value| event["@event_id"].as_str().expect("a text").to_owned();
+        named.push(bench.events(Service::AdvancedHunting).iter().map(name).collect::<BTreeSet<_>>());
         // The second collector knows nothing of the first.
         fs::remove_dir_all(bench.path("state")).expect("it was made");
         fs::remove_dir_all(bench.path("out")).expect("it was made");
@@ -120,7 +114,7 @@ async fn an_answer_that_is_too_large_is_cut_and_computing_time_is_waited_for() {
     bench.sim.scenario().once(RequestKind::GraphHunting, Fault::ComputeExhausted { seconds: 1 });
     let before = found(&bench, "DeviceLogonEvents");
     bench.once().await.exits(0);
-    assert_whole(&before, &count(arrived(&bench, "advanced_hunting")), &found(&bench, "DeviceLogonEvents"));
+    assert_whole(&before, &count(arrived(&bench, Service::AdvancedHunting)), &found(&bench, "DeviceLogonEvents"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,10 +126,10 @@ async fn a_query_without_a_time_column_is_a_snapshot() {
     );
     let before = found(&bench, "DeviceInfo | project DeviceId, OSPlatform");
     bench.once().await.exits(0);
-    let once = count(arrived(&bench, "advanced_hunting"));
+    let once = count(arrived(&bench, Service::AdvancedHunting));
     assert_whole(&before, &once, &found(&bench, "DeviceInfo | project DeviceId, OSPlatform"));
     bench.once().await.exits(0);
-    let twice: u64 = count(arrived(&bench, "advanced_hunting")).values().sum();
+    let twice: u64 = count(arrived(&bench, Service::AdvancedHunting)).values().sum();
     assert!(twice >= 2 * before.values().sum::<u64>(), "each snapshot gives all");
 }
 
@@ -148,7 +142,7 @@ async fn a_column_that_the_result_lacks_is_named() {
     );
     let ended = bench.once().await.exits(1);
     assert!(ended.stderr.contains("Timestmp"), "{}", ended.stderr);
-    assert!(arrived(&bench, "advanced_hunting").is_empty());
+    assert!(arrived(&bench, Service::AdvancedHunting).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,15 +154,18 @@ async fn investigations_are_read_again_until_they_end_one_event_for_each_version
         config.machines.count = 20;
     })
     .await;
-    bench.edit("      alerts:\n", "      investigations:\n");
+    bench.ask("investigations:");
     let world = bench.sim.world();
     let open = world.add_investigation(Some(bench.sim.clock().now()), Duration::from_secs(4));
     let unborn = world.add_investigation(None, Duration::from_secs(3_600));
     bench.once().await.exits(0);
     let ids = |bench: &Bench| -> BTreeSet<String> {
-        arrived(bench, "investigations").iter().map(|row| row["id"].as_str().expect("a text").to_owned()).collect()
+        arrived(bench, Service::Investigations)
+            .iter()
+            .map(|row| row["id"].as_str().expect("a text").to_owned())
+            .collect()
     };
-    assert_eq!(ids(&bench), world.picture().entities(Service::Investigations).map(|entity| entity.id).collect());
+    assert_eq!(ids(&bench), bench.tenant_ids(Service::Investigations));
     assert!(ids(&bench).contains(&unborn), "one without a start is found by the walk");
     // It ends by itself, and nothing in it says when it last changed.
     let ended = |world: &mde_sim::World| {
@@ -180,11 +177,12 @@ async fn investigations_are_read_again_until_they_end_one_event_for_each_version
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     bench.once().await.exits(0);
-    let versions: Vec<_> = arrived(&bench, "investigations").into_iter().filter(|row| row["id"] == *open).collect();
+    let versions: Vec<_> =
+        arrived(&bench, Service::Investigations).into_iter().filter(|row| row["id"] == *open).collect();
     assert!(versions.len() >= 2, "{versions:?}");
     assert!(versions.last().expect("two")["endTime"].is_string());
     assert!(count(versions).values().all(|times| *times == 1), "one event for each version");
     bench.once().await.exits(0);
-    let all = count(arrived(&bench, "investigations"));
+    let all = count(arrived(&bench, Service::Investigations));
     assert!(all.values().all(|times| *times == 1), "nothing twice");
 }

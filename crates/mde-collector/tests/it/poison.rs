@@ -2,36 +2,22 @@
 
 use crate::harness::{Bench, assert_same};
 use mde_sim::Service;
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::fs;
-
-/// How often each id arrived.
-fn ids(bench: &Bench, service: Service) -> BTreeMap<String, u64> {
-    let text = fs::read_to_string(bench.path(&format!("out/{}.ndjson", service.name()))).unwrap_or_default();
-    let mut ids = BTreeMap::new();
-    for line in text.lines() {
-        let event: Value = serde_json::from_str(line).expect("one JSON object a line");
-        *ids.entry(event["id"].as_str().expect("a text").to_owned()).or_default() += 1;
-    }
-    ids
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_machine_of_100_000_that_cannot_be_read_is_told_and_arrives_when_it_can() {
     let bench = Bench::start(|config| config.machines.count = 100_000).await;
-    bench.edit("      alerts:\n", "      machines:\n");
+    bench.ask("machines:");
     let bad = bench.sim.world().machine_id(71_234);
     bench.sim.scenario().poison_always(&bad);
     let ended = bench.once().await.exits(1);
     assert!(ended.stderr.contains("set aside"), "{}", ended.stderr);
     assert!(ended.stderr.contains("snapshot incomplete"), "{}", ended.stderr);
-    let arrived = ids(&bench, Service::Machines);
+    let arrived = bench.ids(Service::Machines);
     assert_eq!(arrived.len(), 99_999, "everything else is there");
     assert!(!arrived.contains_key(&bad));
     bench.sim.scenario().heal(&bad);
     bench.once().await.exits(0);
-    assert!(ids(&bench, Service::Machines).contains_key(&bad));
+    assert!(bench.ids(Service::Machines).contains_key(&bad));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,26 +3,8 @@
 use crate::harness::Bench;
 use jiff::SignedDuration;
 use mde_sim::{Fault, RequestKind, Service};
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// How often each id arrived.
-fn ids(bench: &Bench, service: Service) -> BTreeMap<String, u64> {
-    let text = fs::read_to_string(bench.path(&format!("out/{}.ndjson", service.name()))).unwrap_or_default();
-    let mut ids = BTreeMap::new();
-    for line in text.lines() {
-        let event: Value = serde_json::from_str(line).expect("one JSON object a line");
-        *ids.entry(event["id"].as_str().expect("a text").to_owned()).or_default() += 1;
-    }
-    ids
-}
-
-/// The ids that the tenant shows now.
-fn shown(bench: &Bench, service: Service) -> BTreeSet<String> {
-    bench.sim.world().picture().entities(service).map(|entity| entity.id).collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_fails_or_is_not_permitted_stops_no_other() {
@@ -40,14 +22,14 @@ async fn a_service_that_fails_or_is_not_permitted_stops_no_other() {
     bench.sim.scenario().always(RequestKind::Machines, Fault::Status { status: 503, body: mde_sim::ErrorBody::Html });
     let ended = bench.once().await.exits(1);
     assert!(ended.stderr.contains("Software.Read.All"), "the missing role is named: {}", ended.stderr);
-    assert!(ids(&bench, Service::Machines).is_empty());
-    assert_eq!(ids(&bench, Service::Alerts).len(), 100);
+    assert!(bench.ids(Service::Machines).is_empty());
+    assert_eq!(bench.ids(Service::Alerts).len(), 100);
     for service in [Service::Vulnerabilities, Service::Investigations] {
-        assert_eq!(ids(&bench, service).into_keys().collect::<BTreeSet<_>>(), shown(&bench, service), "{service:?}");
+        assert_eq!(bench.ids(service).into_keys().collect::<BTreeSet<_>>(), bench.tenant_ids(service), "{service:?}");
     }
     bench.sim.scenario().clear();
     bench.run(&["--once", "--service", "machines"]).ended().await.exits(0);
-    assert_eq!(ids(&bench, Service::Machines).into_keys().collect::<BTreeSet<_>>(), shown(&bench, Service::Machines));
+    assert_eq!(bench.ids(Service::Machines).into_keys().collect::<BTreeSet<_>>(), bench.tenant_ids(Service::Machines));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,8 +40,8 @@ async fn vulnerabilities_by_their_last_change_come_once_and_again_when_they_chan
         "      vulnerabilities: {mode: incremental, historical_poll_datetime: 2000-01-01T00:00:00Z}\n",
     );
     bench.once().await.exits(0);
-    let first = ids(&bench, Service::Vulnerabilities);
-    assert_eq!(first.keys().cloned().collect::<BTreeSet<_>>(), shown(&bench, Service::Vulnerabilities));
+    let first = bench.ids(Service::Vulnerabilities);
+    assert_eq!(first.keys().cloned().collect::<BTreeSet<_>>(), bench.tenant_ids(Service::Vulnerabilities));
     assert!(first.values().all(|times| *times == 1));
     let world = bench.sim.world();
     let touched = (0..400).step_by(40).filter(|number| world.touch(Service::Vulnerabilities, *number)).count();
@@ -70,7 +52,7 @@ async fn vulnerabilities_by_their_last_change_come_once_and_again_when_they_chan
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     bench.once().await.exits(0);
-    let second = ids(&bench, Service::Vulnerabilities);
+    let second = bench.ids(Service::Vulnerabilities);
     assert_eq!(second.values().filter(|times| **times == 2).count(), touched);
     assert_eq!(second.values().sum::<u64>(), 400 + touched as u64, "nothing else came again");
 }

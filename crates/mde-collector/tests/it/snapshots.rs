@@ -4,27 +4,10 @@ use crate::harness::{Bench, Signal};
 use mde_sim::{Fault, RequestKind, Service};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 /// Services that are read as snapshots.
 const SNAPSHOTS: [Service; 4] =
     [Service::Machines, Service::Software, Service::Vulnerabilities, Service::Recommendations];
-
-/// Asks for these services instead of alerts.
-fn ask(bench: &Bench, services: &str) {
-    bench.edit("      alerts:\n", &format!("      {services}\n"));
-}
-
-/// The events of a service, in the order of their arrival.
-fn lines(bench: &Bench, service: Service) -> Vec<String> {
-    let text = fs::read_to_string(bench.path(&format!("out/{}.ndjson", service.name()))).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
-}
-
-/// The same as JSON.
-fn events(bench: &Bench, service: Service) -> Vec<Value> {
-    lines(bench, service).iter().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
-}
 
 /// How often each id arrived in each snapshot.
 fn arrived(events: &[Value]) -> BTreeMap<(String, String), u64> {
@@ -36,11 +19,6 @@ fn arrived(events: &[Value]) -> BTreeMap<(String, String), u64> {
     arrived
 }
 
-/// The ids that the tenant shows now.
-fn shown(bench: &Bench, service: Service) -> BTreeSet<String> {
-    bench.sim.world().picture().entities(service).map(|entity| entity.id).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_entity_of_10_000_machines_and_all_that_hangs_on_them_arrives_once_octet_for_octet() {
     let bench = Bench::start(|config| {
@@ -48,14 +26,14 @@ async fn each_entity_of_10_000_machines_and_all_that_hangs_on_them_arrives_once_
         config.page.size = 3_000;
     })
     .await;
-    ask(&bench, "machines:\n      software:\n      vulnerabilities:\n      recommendations:");
+    bench.ask("machines:\n      software:\n      vulnerabilities:\n      recommendations:");
     bench.once().await.exits(0);
     for service in SNAPSHOTS {
         let mut bodies: BTreeSet<String> =
             bench.sim.world().picture().entities(service).map(|entity| entity.body).collect();
         let count = bodies.len();
         assert!(count > 0, "{service:?}");
-        for line in lines(&bench, service) {
+        for line in bench.lines(service) {
             let (body, tail) = line.rsplit_once(",\"@devo_pulling_id\":").expect("every event has a tail");
             assert!(tail.contains("\"@event_id\""));
             assert!(bodies.remove(&format!("{body}}}")), "not in the tenant, or twice: {body}");
@@ -71,7 +49,7 @@ async fn rows_that_move_between_pages_are_sent_once_and_none_is_missed() {
         config.page.size = 500;
     })
     .await;
-    ask(&bench, "machines:");
+    bench.ask("machines:");
     let kept: BTreeSet<_> = (0..2_000).filter(|number| number % 7 != 3).collect();
     let mut gone = (0..2_000_u32).filter(|number| number % 7 == 3).collect::<Vec<_>>();
     let gone = std::sync::Mutex::new(std::mem::take(&mut gone).into_iter());
@@ -83,7 +61,7 @@ async fn rows_that_move_between_pages_are_sent_once_and_none_is_missed() {
         }
     });
     bench.run(&["--once"]).ended().await;
-    let arrived = arrived(&events(&bench, Service::Machines));
+    let arrived = arrived(&bench.events(Service::Machines));
     assert!(arrived.values().all(|times| *times == 1), "nothing twice");
     let ids: BTreeSet<_> = arrived.into_keys().map(|(_, id)| id).collect();
     let missing: Vec<_> =
@@ -98,10 +76,10 @@ async fn a_page_that_fails_makes_an_incomplete_snapshot_that_is_finished_once_it
         config.page.size = 500;
     })
     .await;
-    ask(&bench, "machines: {emit: changes, snapshot_marker: true}");
+    bench.ask("machines: {emit: changes, snapshot_marker: true}");
     let fault = bench.sim.scenario().always(RequestKind::Machines, Fault::FailedPage { page: 3 });
     bench.once().await.exits(1);
-    let before = events(&bench, Service::Machines);
+    let before = bench.events(Service::Machines);
     assert!(
         before.iter().all(|event| event.get("@removed").is_none()),
         "an incomplete snapshot takes nothing for gone"
@@ -109,11 +87,11 @@ async fn a_page_that_fails_makes_an_incomplete_snapshot_that_is_finished_once_it
     assert!(before.iter().all(|event| event["@snapshot_complete"] != Value::Bool(true)), "and is not called complete");
     bench.sim.scenario().stop(fault);
     bench.once().await.exits(0);
-    let after = events(&bench, Service::Machines);
+    let after = bench.events(Service::Machines);
     let arrived = arrived(&after);
     assert!(arrived.values().all(|times| *times == 1), "nothing twice");
     let ids: BTreeSet<_> = arrived.into_keys().map(|(_, id)| id).collect();
-    assert_eq!(ids, shown(&bench, Service::Machines));
+    assert_eq!(ids, bench.tenant_ids(Service::Machines));
     let markers: Vec<_> = after.iter().filter(|event| event.get("@snapshot_count").is_some()).collect();
     assert_eq!(markers.last().expect("a marker")["@snapshot_complete"], Value::Bool(true));
     assert!(after.iter().all(|event| event.get("@removed").is_none()));
@@ -126,11 +104,11 @@ async fn three_snapshots_with_emit_changes_tell_what_came_changed_and_went_and_n
         config.page.size = 1_000;
     })
     .await;
-    ask(&bench, "machines: {emit: changes, changes_ignore: [lastSeen]}");
+    bench.ask("machines: {emit: changes, changes_ignore: [lastSeen]}");
     let world = bench.sim.world();
     let mut seen = 0;
     let mut news = |bench: &Bench| {
-        let all = events(bench, Service::Machines);
+        let all = bench.events(Service::Machines);
         let news: Vec<_> = all[seen..]
             .iter()
             .map(|event| (event["id"].as_str().expect("a text").to_owned(), event.get("@removed").is_some()))
@@ -176,7 +154,7 @@ async fn a_kill_in_the_middle_of_a_snapshot_is_taken_up_under_the_same_id() {
         config.page.size = 1_000;
     })
     .await;
-    ask(&bench, "machines:");
+    bench.ask("machines:");
     for rows in [3_500, 9_000, 14_200, 21_000] {
         let killed = bench.run(&["--once"]);
         bench.sim.ledger().wait_rows_served_of(Service::Machines, rows).await;
@@ -184,7 +162,7 @@ async fn a_kill_in_the_middle_of_a_snapshot_is_taken_up_under_the_same_id() {
         killed.ended().await.was_killed();
     }
     bench.once().await.exits(0);
-    let arrived = arrived(&events(&bench, Service::Machines));
+    let arrived = arrived(&bench.events(Service::Machines));
     let snapshots: BTreeSet<_> = arrived.keys().map(|(snapshot, _)| snapshot).collect();
     assert_eq!(snapshots.len(), 1, "one snapshot over five processes");
     assert!(arrived.values().all(|times| *times == 1));

@@ -58,7 +58,7 @@ static EIGHTH: ServiceDef = ServiceDef {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_eighth_source_is_pulled_without_a_line_of_code() {
     let bench = Bench::start(|config| config.machines.count = 40).await;
-    bench.edit("      alerts:\n", "      machines:\n");
+    bench.ask("machines:");
     bench.edit("out/{service}", bench.path("out/{service}").to_str().expect("text"));
     let loaded = config::load(&bench.path("config.yaml"), &|_| None, Options::default()).expect("a good configuration");
     let mut config = loaded.config;

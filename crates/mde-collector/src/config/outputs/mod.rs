@@ -11,6 +11,7 @@ use super::report::At;
 use super::section::Section;
 use super::tree::{Entry, Node, Value};
 use super::{From, OutputEntry};
+use std::time::Duration;
 
 /// An output of the configuration.
 #[derive(Debug, Clone)]
@@ -21,6 +22,17 @@ pub enum OutputConfig {
     File(file::File),
     /// `devo_platform`, `relay`, `syslog`, `in_house_relay`, `sidecar`.
     Devo(devo::Devo),
+}
+
+impl OutputConfig {
+    /// First and longest wait after a failure: the official keys where an output has them.
+    #[must_use]
+    pub const fn waits(&self) -> (Duration, Duration) {
+        match self {
+            Self::Devo(devo) => (devo.initial_wait, devo.max_wait),
+            Self::Console(_) | Self::File(_) => (Duration::from_secs(1), Duration::from_secs(60)),
+        }
+    }
 }
 
 /// What a type word means.

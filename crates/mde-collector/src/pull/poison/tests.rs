@@ -1,24 +1,11 @@
 //! Windows against a server of which some parts fail, for a time or for good.
 
-use super::super::model::{HOUR, NOW, Paging, Record, SPLITS, Server, Store, key};
-use super::super::window::list::List;
+use super::super::model::{HOUR, NOW, Paging, Record, Server, Store, alert_rules as rules, key};
 use super::super::window::{Rules, Windows};
 use super::*;
 use crate::record::VersionKey;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-
-fn rules(page_cap: u64) -> Rules {
-    Rules {
-        source: List { time: "lastUpdateTime", splits: SPLITS, page_cap, expands: true },
-        overlap_ms: 600_000,
-        sweep_every_ms: HOUR,
-        sweep_back_ms: 24 * HOUR,
-        open_ms: None,
-        historical_ms: None,
-        once: false,
-    }
-}
 
 /// One pull after a restart. Says whether it came to its end.
 fn pull(store: &mut Store, server: &mut Server, rules: Rules, ms: i64, kill: Option<usize>) -> bool {

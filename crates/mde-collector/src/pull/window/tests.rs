@@ -1,6 +1,6 @@
 //! The machine against a small server of its own kind: any set of times, ties, page limits.
 
-use super::super::model::{HOUR, NOW, Paging, Record, SPLITS, Server, Store, key};
+use super::super::model::{HOUR, NOW, Paging, Record, Server, Store, alert_rules as rules, key};
 use super::super::{Ask, Condition, More};
 use super::*;
 use crate::record::VersionKey;
@@ -22,18 +22,6 @@ fn row(key: VersionKey, time: Option<i64>) -> Row<'static> {
 /// Memory as a store gives it back.
 fn read(text: &str) -> Memory {
     serde_json::from_str(text).expect("plain")
-}
-
-fn rules(page_cap: u64) -> Rules {
-    Rules {
-        source: List { time: "lastUpdateTime", splits: SPLITS, page_cap, expands: true },
-        overlap_ms: 600_000,
-        sweep_every_ms: HOUR,
-        sweep_back_ms: 24 * HOUR,
-        open_ms: None,
-        historical_ms: None,
-        once: false,
-    }
 }
 
 /// The machine that a restart finds.

@@ -8,6 +8,10 @@ use crate::store::{LastSeen, Seen};
 use sqlx::SqliteConnection;
 use std::fmt::Write;
 
+/// Removes some rows of epochs that are over.
+const SWEEP: &str = "DELETE FROM entity WHERE (stream, epoch, place) IN
+     (SELECT stream, epoch, place FROM entity WHERE stream = $1 AND epoch < $2 LIMIT $3)";
+
 /// Forgets what is gone and notes what was seen, as one commit does it. What stands in both lists was seen.
 pub(super) async fn store(
     connection: &mut SqliteConnection,
@@ -15,7 +19,7 @@ pub(super) async fn store(
     seen: &[Seen],
     gone: &[EntityKey],
 ) -> Result<(), Fault> {
-    sweep_old_epochs(connection, row).await?;
+    many::sweep_old_epochs(connection, row, SWEEP).await?;
     forget(connection, row, gone).await?;
     if seen.is_empty() {
         return Ok(());
@@ -161,21 +165,4 @@ pub(super) async fn absent(
             Ok((key(octets).map_err(|_| Fault::Torn("an entity's key is too long or short".to_owned()))?, id))
         })
         .collect()
-}
-
-/// Removes some rows of epochs that are over.
-async fn sweep_old_epochs(connection: &mut SqliteConnection, row: &stream::Row) -> Result<(), Fault> {
-    if row.epoch == 1 {
-        return Ok(());
-    }
-    sqlx::query(
-        "DELETE FROM entity WHERE (stream, epoch, place) IN
-             (SELECT stream, epoch, place FROM entity WHERE stream = $1 AND epoch < $2 LIMIT $3)",
-    )
-    .bind(row.id)
-    .bind(row.epoch)
-    .bind(many::OLD_EPOCH_STEPS)
-    .execute(connection)
-    .await?;
-    Ok(())
 }

@@ -11,6 +11,10 @@ use crate::record::{StoredKey, StreamKey, VersionKey};
 use sqlx::SqliteConnection;
 use std::fmt::Write;
 
+/// Removes some rows of epochs that are over.
+pub(super) const SWEEP: &str = "DELETE FROM version_key WHERE (stream, epoch, key) IN
+     (SELECT stream, epoch, key FROM version_key WHERE stream = $1 AND epoch < $2 LIMIT $3)";
+
 /// Keys that the hand looks at for each key stored: with four, at most a third of those in the file are forgotten ones.
 const STEPS_PER_KEY: usize = 4;
 
@@ -126,7 +130,7 @@ async fn forget(
     before_ms: i64,
     stored: usize,
 ) -> Result<(), Fault> {
-    sweep_old_epochs(connection, row).await?;
+    many::sweep_old_epochs(connection, row, SWEEP).await?;
     let steps = (stored * STEPS_PER_KEY).clamp(STEPS.0, STEPS.1);
     let reached: Option<Vec<u8>> = sqlx::query_scalar(
         "SELECT key FROM version_key WHERE stream = $1 AND epoch = $2 AND key > $3 ORDER BY key LIMIT 1 OFFSET $4",
@@ -154,22 +158,5 @@ async fn forget(
         .bind(reached.unwrap_or_default())
         .execute(connection)
         .await?;
-    Ok(())
-}
-
-/// Removes some keys of epochs that are over.
-pub(super) async fn sweep_old_epochs(connection: &mut SqliteConnection, row: &stream::Row) -> Result<(), Fault> {
-    if row.epoch == 1 {
-        return Ok(());
-    }
-    sqlx::query(
-        "DELETE FROM version_key WHERE (stream, epoch, key) IN
-             (SELECT stream, epoch, key FROM version_key WHERE stream = $1 AND epoch < $2 LIMIT $3)",
-    )
-    .bind(row.id)
-    .bind(row.epoch)
-    .bind(many::OLD_EPOCH_STEPS)
-    .execute(connection)
-    .await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Streams: epoch, checkpoint, memory, and the number given out last.
 
 use super::fault::Fault;
-use super::{keys, signed, unsigned};
+use super::{keys, many, signed, unsigned};
 use crate::record::StreamKey;
 use crate::store::{Progress, StreamState};
 use sqlx::SqliteConnection;
@@ -121,7 +121,7 @@ pub(super) async fn start_again(
     .bind(Vec::new())
     .fetch_one(&mut *connection)
     .await?;
-    keys::sweep_old_epochs(connection, &row).await?;
+    many::sweep_old_epochs(connection, &row, keys::SWEEP).await?;
     Ok(row.state())
 }
 

@@ -9,10 +9,10 @@ mod telltale;
 pub use process::{Ended, Running, Signal};
 pub use receiver::Devo;
 
-use mde_sim::{Sim, SimConfig};
+use mde_sim::{Service, Sim, SimConfig};
 use process::Said;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -90,6 +90,36 @@ impl Bench {
     pub fn arrived(&self) -> Arrived {
         let text = fs::read_to_string(self.path("out/alerts.ndjson")).unwrap_or_default();
         count(text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")))
+    }
+
+    /// Asks for these services instead of alerts, in the words of the configuration.
+    pub fn ask(&self, services: &str) {
+        self.edit("      alerts:\n", &format!("      {services}\n"));
+    }
+
+    /// The events of a service in its file, as they lie there.
+    pub fn lines(&self, service: Service) -> Vec<String> {
+        let text = fs::read_to_string(self.path(&format!("out/{}.ndjson", service.name()))).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The same as JSON.
+    pub fn events(&self, service: Service) -> Vec<Value> {
+        self.lines(service).iter().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+    }
+
+    /// How often each id of a service arrived.
+    pub fn ids(&self, service: Service) -> BTreeMap<String, u64> {
+        let mut ids = BTreeMap::new();
+        for event in self.events(service) {
+            *ids.entry(event["id"].as_str().expect("a text").to_owned()).or_default() += 1;
+        }
+        ids
+    }
+
+    /// The ids that the tenant shows now.
+    pub fn tenant_ids(&self, service: Service) -> BTreeSet<String> {
+        self.sim.world().picture().entities(service).map(|entity| entity.id).collect()
     }
 
     /// The versions in whole answers and their evidence rows. An answer without `$expand` shows none, so the larger
