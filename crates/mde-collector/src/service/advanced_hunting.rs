@@ -10,7 +10,8 @@ pub static DEF: ServiceDef = ServiceDef {
     endpoint: Endpoint {
         path: "/api/advancedqueries/run",
         expand: None,
-        roles: &["AdvancedQuery.Read.All"],
+        // The first is Microsoft Graph's, whose `runHuntingQuery` takes the same queries.
+        roles: &["ThreatHunting.Read.All", "AdvancedQuery.Read.All"],
         family: Family::Hunting,
         page_cap: limits::HUNTING_ROW_CAP,
     },

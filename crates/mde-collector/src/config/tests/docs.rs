@@ -4,7 +4,7 @@
 
 use crate::config::key::{About, Absent, Declared, Form, Origin, Table};
 use crate::config::{later, load, scope};
-use crate::service::{Flatten, Key, Pull, SERVICES, ServiceDef};
+use crate::service::{Count, Flatten, Key, Pull, SERVICES, ServiceDef};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -58,7 +58,7 @@ fn configuration() -> String {
             page += &row(table, key);
         }
         if matches!(table.path, "inputs.*.services.*") {
-            page += &flags(table);
+            page += &flags();
         }
     }
     page
@@ -125,18 +125,23 @@ fn row(table: &Table, key: &dyn Declared) -> String {
     format!("| {names} | {} | {} | {} | {} |\n", form(&about), absent(&about), cell(&doc), origin(about.origin))
 }
 
+/// A flag and what it adds, as the end of a table's line.
+fn flag(count: &Count) -> String {
+    let names: Vec<String> = count.names().iter().map(|name| code(name)).collect();
+    let later = later::key("inputs.*.services.*", "counts").is_some();
+    let note = if later { "**Not in this version.** " } else { "" };
+    format!("{} | {note}{} |", names.join(", "), code(count.field))
+}
+
 /// The flags of all services.
-fn flags(table: &Table) -> String {
-    let later = later::key(table.path, "counts").is_some();
+fn flags() -> String {
     let mut text = String::from(
         "\nFlags, each for one service; all are official or in the official manner, `true` or `false`, and `false` without it:\n\n",
     );
     text += "| service | flag | adds |\n| --- | --- | --- |\n";
     for def in SERVICES {
         for count in def.counts {
-            let names: Vec<String> = count.names().iter().map(|name| code(name)).collect();
-            let note = if later { "**Not in this version.** " } else { "" };
-            writeln!(text, "| {} | {} | {note}{} |", def.name, names.join(", "), code(count.field)).unwrap();
+            writeln!(text, "| {} | {}", def.name, flag(count)).unwrap();
         }
     }
     text
@@ -250,8 +255,7 @@ fn service(def: &ServiceDef) -> String {
     if !def.counts.is_empty() {
         text += "\n| flag | adds |\n| --- | --- |\n";
         for count in def.counts {
-            let names = count.names().iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
-            writeln!(text, "| {names} | {} |", code(count.field)).unwrap();
+            writeln!(text, "| {}", flag(count)).unwrap();
         }
     }
     text
