@@ -76,7 +76,7 @@ pub async fn run(
     let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config));
     let mut streams = Vec::new();
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
-        let tenant = Tenant::new(input)?;
+        let tenant = Tenant::new(input, &clock)?;
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
             for source in Source::of(input, service) {
                 let (clients, clock) = (tenant.clients(service), Arc::clone(&clock));
