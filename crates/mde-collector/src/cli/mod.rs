@@ -9,7 +9,7 @@ mod run;
 mod signals;
 mod simulate;
 
-use crate::config::{Loaded, Options, Problems, load, load_job};
+use crate::config::{Config, Loaded, Options, Problems, load, load_job};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ struct Arguments {
 enum Command {
     /// The main job: pull and deliver until stopped.
     Run(run::Run),
-    /// Look at the configuration and say everything that is wrong with it.
+    /// Say everything that is wrong with the configuration, and whether everybody in it can be reached.
     Check(check::Check),
     /// Simulator, collector and outputs in one process: see it work.
     Demo(demo::Demo),
@@ -111,6 +111,16 @@ impl Source {
     }
 }
 
+/// Whether these are inputs of the configuration; says so where one is not.
+fn known_tenants(config: &Config, tenants: &[String]) -> Result<(), u8> {
+    let Some(name) = tenants.iter().find(|name| config.inputs.iter().all(|input| input.name != **name)) else {
+        return Ok(());
+    };
+    let known: Vec<&str> = config.inputs.iter().map(|input| input.name.as_str()).collect();
+    say(format_args!("--tenant {name}: there is no such entry under inputs; there is {}", known.join(", ")));
+    Err(USAGE)
+}
+
 /// One thing for a person, on stderr.
 #[expect(clippy::print_stderr, reason = "the command line speaks to a person here")]
 fn say(what: impl std::fmt::Display) {
@@ -166,7 +176,7 @@ pub fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::Run(run) => run.run().await,
-            Command::Check(check) => check.run(),
+            Command::Check(check) => check.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Simulate(simulate) => simulate.run().await,
         }

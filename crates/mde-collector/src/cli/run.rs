@@ -68,10 +68,8 @@ impl Run {
             };
             services.push(found.name.to_owned());
         }
-        if let Some(name) = self.tenants.iter().find(|name| config.inputs.iter().all(|input| input.name != **name)) {
-            let known: Vec<&str> = config.inputs.iter().map(|input| input.name.as_str()).collect();
-            say(format_args!("--tenant {name}: there is no such entry under inputs; there is {}", known.join(", ")));
-            return USAGE;
+        if let Err(code) = super::known_tenants(&config, &self.tenants) {
+            return code;
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now: crate::store::WallClock = Arc::new(|| SystemClock.wall_ms());

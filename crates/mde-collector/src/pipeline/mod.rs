@@ -4,6 +4,7 @@
 
 mod ask;
 pub mod batch;
+pub mod check;
 pub mod clock;
 pub mod drive;
 pub mod gate;

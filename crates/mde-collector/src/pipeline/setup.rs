@@ -53,6 +53,11 @@ impl Tenant {
         Ok(Self { clients, budget })
     }
 
+    /// The clients that all services share, inside the tenant's limits.
+    pub fn shared(&self) -> &Clients {
+        &self.clients
+    }
+
     /// The clients of one service, inside the service's own limits as well.
     pub fn clients(&self, service: &ServiceConfig) -> Clients {
         let limits: Vec<Window> = service.limits.iter().map(window).collect();

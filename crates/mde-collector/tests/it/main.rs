@@ -1,6 +1,7 @@
 //! The collector as its users meet it: the real binary, real sockets, the simulator as tenant and oracle.
 
 mod architecture;
+mod check;
 mod demo;
 mod devo;
 mod exits;
