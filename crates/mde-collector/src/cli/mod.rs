@@ -4,6 +4,7 @@
 //! every tenant; 4 the state store is unusable.
 
 mod check;
+mod config;
 mod demo;
 mod run;
 mod signals;
@@ -48,6 +49,8 @@ enum Command {
     Run(run::Run),
     /// Say everything that is wrong with the configuration, and whether everybody in it can be reached.
     Check(check::Check),
+    /// Schema, example and conversion of configurations.
+    Config(config::Config),
     /// Simulator, collector and outputs in one process: see it work.
     Demo(demo::Demo),
     /// A tenant to try things on, without Microsoft.
@@ -177,6 +180,7 @@ pub fn main() -> ExitCode {
         match arguments.command {
             Command::Run(run) => run.run().await,
             Command::Check(check) => check.run().await,
+            Command::Config(config) => config.run(),
             Command::Demo(demo) => demo.run().await,
             Command::Simulate(simulate) => simulate.run().await,
         }

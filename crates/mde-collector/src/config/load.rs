@@ -137,7 +137,7 @@ static RENAMED: &[(&Key<Branch>, &str)] =
     &[(&JOB_ID, "id"), (&JOB_NAME, "name"), (&STATE_STORE, "persistence"), (&DEBUG, "debug")];
 
 /// The two files as one tree in the common form. Every value keeps its place and path in its own file.
-fn joined(report: &Report<'_>, job: &Node, collector: &Node) -> Option<Node> {
+pub(super) fn joined(report: &Report<'_>, job: &Node, collector: &Node) -> Option<Node> {
     let file = |root, table| Section::new(report, At { span: None, text: None, ..Node::at(root) }, Some(root), table);
     let (job_file, collector_file) = (file(job, &JOB), file(collector, &COLLECTOR));
     let renamed = |entry: &Entry, key: &str| Entry { key: key.to_owned(), ..entry.clone() };

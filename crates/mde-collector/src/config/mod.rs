@@ -2,6 +2,7 @@
 //!
 //! Loading names every problem at once. It reads the configuration file and the files it names, nothing else: no network.
 
+mod convert;
 mod credentials;
 mod endpoints;
 mod example;
@@ -36,6 +37,7 @@ mod tests;
 
 pub use crate::flatten::{FlattenConfig, Selection};
 pub use crate::obfuscate::Obfuscation;
+pub use convert::{Converted, Original, convert};
 pub use example::example;
 pub use load::{Loaded, Options, load, load_job};
 pub use outputs::OutputConfig;

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod check;
+mod config;
 mod demo;
 mod devo;
 mod exits;
