@@ -56,3 +56,6 @@ impl EnrichError {
         matches!(self, Self::Api(error) if matches!(error.kind(), ErrorKind::Forbidden { .. } | ErrorKind::NotLicensed))
     }
 }
+
+#[cfg(test)]
+mod tests;

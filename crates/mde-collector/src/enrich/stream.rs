@@ -83,6 +83,12 @@ impl Enricher {
         Self { shared, client, stream, counts, rules, chosen, turn: tokio::sync::Mutex::new(()) }
     }
 
+    /// The stream.
+    #[must_use]
+    pub const fn stream(&self) -> &StreamKey {
+        &self.stream
+    }
+
     fn store(&self) -> &dyn Counts {
         &*self.shared.store
     }
