@@ -18,9 +18,6 @@ static KEYS: &[(&str, &str, Answer)] = &[
     ("globals", "devo_sender_threshold_for_using_gzip_in_transport_layer", Answer::Reader),
     ("globals", "devo_sender_compression_level", Answer::Reader),
     ("globals", "devo_sender_compression_buffer_in_bytes", Answer::Reader),
-    // The flags that ask for a count, whatever their names.
-    ("inputs.*.services.*", "counts", Answer::Ignores("false")),
-    ("inputs.*.services.*", "enrichment", Answer::Ignores("")),
     ("inputs.*.services.*", "shape", Answer::Ignores("mde")),
     ("inputs.*.services.*", "scope", Answer::Ignores("endpoint")),
     ("inputs.*.services.*", "graph_filter", Answer::Ignores("")),

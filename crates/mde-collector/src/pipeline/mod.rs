@@ -6,6 +6,7 @@ mod ask;
 pub mod batch;
 pub mod check;
 pub mod clock;
+mod counts;
 pub mod drive;
 pub mod gate;
 mod lease;

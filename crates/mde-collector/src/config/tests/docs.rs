@@ -31,8 +31,7 @@ fn what_is_not_done_yet_is_declared() {
     for (_, table) in tables() {
         all.extend(table.keys().map(|key| (table.path, key.about().name)));
     }
-    // One stands for flags, which each service has of its own.
-    for (section, key) in later::named().filter(|(_, key)| *key != "counts") {
+    for (section, key) in later::named() {
         assert!(all.contains(&(section, key)), "`{key}` of `{section}` is put off and not declared");
     }
 }
@@ -128,9 +127,7 @@ fn row(table: &Table, key: &dyn Declared) -> String {
 /// A flag and what it adds, as the end of a table's line.
 fn flag(count: &Count) -> String {
     let names: Vec<String> = count.names().iter().map(|name| code(name)).collect();
-    let later = later::key("inputs.*.services.*", "counts").is_some();
-    let note = if later { "**Not in this version.** " } else { "" };
-    format!("{} | {note}{} |", names.join(", "), code(count.field))
+    format!("{} | {} |", names.join(", "), code(count.field))
 }
 
 /// The flags of all services.
