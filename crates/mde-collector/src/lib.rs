@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod enrich;
 pub mod flatten;
 pub mod obfuscate;
 pub mod output;

@@ -11,6 +11,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("flatten", &["flatten", "record", "service"]),
     ("obfuscate", &["obfuscate", "record"]),
     ("config", &["config", "record", "service", "flatten", "obfuscate"]),
+    ("enrich", &["enrich", "record", "service"]),
     ("store", &["store", "record"]),
     ("telemetry", &["telemetry", "record"]),
     ("output", &["output", "record", "config", "telemetry"]),

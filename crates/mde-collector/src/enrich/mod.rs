@@ -1,0 +1,3 @@
+//! `related_*` counts: by which calls each is had.
+
+pub mod choose;
