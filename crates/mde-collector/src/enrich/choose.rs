@@ -120,14 +120,9 @@ mod tests {
 
     #[test]
     fn a_way_is_kept_until_the_need_is_half_or_twice_the_threshold() {
-        for (entities, previous, expected) in [
-            (301, EACH, EACH),
-            (599, EACH, EACH),
-            (600, EACH, ALL),
-            (300, ALL, ALL),
-            (151, ALL, ALL),
-            (150, ALL, EACH),
-        ] {
+        for (entities, previous, expected) in
+            [(301, EACH, EACH), (599, EACH, EACH), (600, EACH, ALL), (300, ALL, ALL), (151, ALL, ALL), (150, ALL, EACH)]
+        {
             assert_eq!(way(entities, Some(previous)), expected, "{entities} after {previous:?}");
         }
         assert_eq!(choose(&need(400, Some(EACH))).map(|choice| choice.reason), Some(Reason::Kept));
