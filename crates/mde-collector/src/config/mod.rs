@@ -36,6 +36,7 @@ mod tests;
 
 pub use crate::flatten::{FlattenConfig, Selection};
 pub use crate::obfuscate::Obfuscation;
+pub use crate::service::Method;
 pub use example::example;
 pub use load::{Loaded, Options, load, load_job};
 pub use outputs::OutputConfig;
@@ -274,17 +275,6 @@ pub struct Enrichment {
     pub method: Method,
     /// A count older than this is asked for again. Default 6 h.
     pub max_age: Duration,
-}
-
-/// By which calls counts are had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Whichever of the others fits the quota.
-    Auto,
-    /// A call for each entity.
-    PerEntity,
-    /// A few calls for all.
-    Bulk,
 }
 
 /// One hunting query: a stream of its own.

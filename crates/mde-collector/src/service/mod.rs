@@ -4,11 +4,14 @@
 
 mod advanced_hunting;
 mod alerts;
+mod count;
 mod investigations;
 mod machines;
 mod recommendations;
 mod software;
 mod vulnerabilities;
+
+pub use count::{Answer, Bulk, Count, Grouped, JOINT, Method, OWNER, Part, Pass, PerEntity, Read, Related, Silence};
 
 use crate::record::{RawObject, content_hash, hex};
 use mde_client::limits::Family;
@@ -106,17 +109,6 @@ impl Key {
         }
         Ok(parts)
     }
-}
-
-/// One `related_*` count.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Count {
-    /// The configuration's flag.
-    pub option: &'static str,
-    /// Older spellings of the flag.
-    pub aliases: &'static [&'static str],
-    /// The property that it adds.
-    pub field: &'static str,
 }
 
 /// What is flattened by default.

@@ -7,6 +7,7 @@ mod batch;
 mod check;
 mod collect;
 mod connection;
+mod counts;
 mod entities;
 mod fault;
 mod files;
@@ -25,8 +26,8 @@ mod trace;
 pub use files::foreign_files;
 
 use super::{
-    Attached, BatchId, Checkpoints, Commit, DeadLetter, DeadLetters, Depth, Entities, History, Jump, LastSeen, Lease,
-    Leases, Outbox, OutputState, Outputs, Refusal, StartAt, Store, StoreError, StreamState, Traced, WallClock,
+    Attached, BatchId, Checkpoints, Commit, CountKind, CountState, Counts, DeadLetter, DeadLetters, Depth, Entities, History, Jump, Known, LastSeen, Lease,
+    Leases, Outbox, OutputState, Outputs, Refusal, StartAt, Store, StoreError, StreamState, Told, Traced, WallClock, Wanted,
 };
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
 use async_trait::async_trait;
@@ -401,6 +402,100 @@ impl Entities for SqliteStore {
     async fn absent(&self, stream: &StreamKey, since: u64, limit: u32) -> Result<Vec<(EntityKey, String)>, StoreError> {
         let mut reader = self.reader().await?;
         self.named(entities::absent(&mut reader, stream, since, limit).await)
+    }
+}
+
+#[async_trait]
+impl Counts for SqliteStore {
+    async fn counts(
+        &self,
+        stream: &StreamKey,
+        names: &[&str],
+        keys: &[EntityKey],
+    ) -> Result<Vec<Vec<Option<Known>>>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(counts::find(&mut reader, stream, names, keys).await)
+    }
+
+    async fn want(
+        &self,
+        stream: &StreamKey,
+        names: &[&str],
+        entities: &[(EntityKey, String)],
+    ) -> Result<(), StoreError> {
+        let now_ms = (self.now)();
+        let mut transaction = self.transaction().await?;
+        let result = counts::want(&mut transaction, stream, names, entities, now_ms).await;
+        self.end(transaction, result).await
+    }
+
+    async fn stale(
+        &self,
+        stream: &StreamKey,
+        names: &[&str],
+        since_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<Wanted>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(counts::stale(&mut reader, stream, names, since_ms, limit).await)
+    }
+
+    async fn tell(&self, stream: &StreamKey, taken_ms: i64, told: &[Told]) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::tell(&mut transaction, stream, taken_ms, told).await;
+        self.end(transaction, result).await
+    }
+
+    async fn tell_read(
+        &self,
+        stream: &StreamKey,
+        name: &str,
+        taken_ms: i64,
+        values: &[(EntityKey, u64)],
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::tell_read(&mut transaction, stream, name, taken_ms, values).await;
+        self.end(transaction, result).await
+    }
+
+    async fn read_ended(&self, stream: &StreamKey, name: &str, taken_ms: i64, zero: bool) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::read_ended(&mut transaction, stream, name, taken_ms, zero).await;
+        self.end(transaction, result).await
+    }
+
+    async fn choose(&self, stream: &StreamKey, name: &str, method: &str, reason: &str) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::choose(&mut transaction, stream, name, method, reason).await;
+        self.end(transaction, result).await
+    }
+
+    async fn trouble(&self, stream: &StreamKey, name: &str, trouble: Option<&str>) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::trouble(&mut transaction, stream, name, trouble).await;
+        self.end(transaction, result).await
+    }
+
+    async fn count_kinds(&self, stream: &StreamKey) -> Result<Vec<CountKind>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(counts::all_kinds(&mut reader, stream).await)
+    }
+
+    async fn count_states(&self, stream: &StreamKey) -> Result<Vec<CountState>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(counts::states(&mut reader, stream).await)
+    }
+
+    async fn prune_counts(&self, stream: &StreamKey) -> Result<u64, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::prune(&mut transaction, stream).await;
+        self.end(transaction, result).await
+    }
+
+    async fn forget_counts(&self, stream: &StreamKey, before_ms: i64) -> Result<u64, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::forget(&mut transaction, stream, before_ms).await;
+        self.end(transaction, result).await
     }
 }
 
