@@ -11,6 +11,7 @@ use super::ship::{Order, ShipError, Shipper};
 use super::source::Source;
 use crate::config::{Config, From, OutputEntry};
 use crate::output;
+use crate::quota::Quotas;
 use crate::record::StreamKey;
 use crate::store::{StartAt, Store, StoreError, replay_stream};
 use crate::telemetry;
@@ -68,7 +69,7 @@ pub enum RunError {
 pub async fn run(
     config: &Config,
     options: &Options,
-    store: Arc<dyn Store>,
+    (store, quotas): (Arc<dyn Store>, &Quotas),
     clock: Arc<dyn Clock>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
@@ -76,7 +77,7 @@ pub async fn run(
     let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config));
     let mut streams = Vec::new();
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
-        let tenant = Tenant::new(input)?;
+        let tenant = Tenant::new(input, quotas.of(input))?;
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
             for source in Source::of(input, service) {
                 let (clients, clock) = (tenant.clients(service), Arc::clone(&clock));

@@ -257,7 +257,11 @@ pub(super) static ADVISED: Pass = Pass {
 };
 
 /// A count by different values of a property in an export.
-pub(super) const fn export(pass: &'static Pass, by: &'static [&'static str], distinct: &'static [&'static str]) -> Bulk {
+pub(super) const fn export(
+    pass: &'static Pass,
+    by: &'static [&'static str],
+    distinct: &'static [&'static str],
+) -> Bulk {
     Bulk::Grouped(Grouped { pass, by, distinct, digits: false, silence: Silence::Unknown })
 }
 

@@ -1,7 +1,8 @@
 //! Machines, as snapshots.
 
 use super::count::{
-    ADVISED, ALERT, ALERTS, EXPOSURES, INVENTORY, RECOMMENDATION, SOFTWARE, USER, VULNERABILITY, WEAKNESSES, count, export, list,
+    ADVISED, ALERT, ALERTS, EXPOSURES, INVENTORY, RECOMMENDATION, SOFTWARE, USER, VULNERABILITY, WEAKNESSES, count,
+    export, list,
 };
 use super::{Bulk, Endpoint, Grouped, Key, OWNER, Pull, ServiceDef, Silence};
 use mde_client::limits::{self, Family};

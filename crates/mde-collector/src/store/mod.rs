@@ -492,8 +492,12 @@ pub trait Counts: Send + Sync {
     ) -> Result<Vec<Vec<Option<Known>>>, StoreError>;
 
     /// Counts of entities are wanted; those that are known already stay as they are.
-    async fn want(&self, stream: &StreamKey, names: &[&str], entities: &[(EntityKey, String)])
-    -> Result<(), StoreError>;
+    async fn want(
+        &self,
+        stream: &StreamKey,
+        names: &[&str],
+        entities: &[(EntityKey, String)],
+    ) -> Result<(), StoreError>;
 
     /// At most `limit` that are wanted and were not tried since then, those tried longest ago first, never tried ones before
     /// all. Unit of `since_ms`: milliseconds since 1970, UTC; 0 names only those never tried.

@@ -4,6 +4,7 @@
 //! record's content, never one line per record.
 
 pub mod pull;
+pub mod quota;
 pub mod run;
 pub mod ship;
 

@@ -13,11 +13,24 @@ const DOORS: &[(&str, &[&str])] = &[
     ("config", &["config", "record", "service", "flatten", "obfuscate"]),
     ("enrich", &["enrich", "record", "service"]),
     ("store", &["store", "record"]),
+    ("quota", &["quota", "config", "telemetry"]),
     ("telemetry", &["telemetry", "record"]),
     ("output", &["output", "record", "config", "telemetry"]),
     (
         "pipeline",
-        &["pipeline", "record", "service", "pull", "flatten", "obfuscate", "config", "store", "output", "telemetry"],
+        &[
+            "pipeline",
+            "record",
+            "service",
+            "pull",
+            "flatten",
+            "obfuscate",
+            "config",
+            "store",
+            "quota",
+            "output",
+            "telemetry",
+        ],
     ),
 ];
 

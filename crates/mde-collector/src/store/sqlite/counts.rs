@@ -30,13 +30,11 @@ async fn kind(connection: &mut SqliteConnection, stream: &StreamKey, name: &str)
         return Ok(kind);
     }
     let row = stream::meet(connection, stream).await?;
-    Ok(sqlx::query_scalar(
-        "INSERT INTO count_kind (stream, name, method, reason) VALUES ($1, $2, '', '') RETURNING id",
-    )
-    .bind(row.id)
-    .bind(name)
-    .fetch_one(connection)
-    .await?)
+    Ok(sqlx::query_scalar("INSERT INTO count_kind (stream, name, method, reason) VALUES ($1, $2, '', '') RETURNING id")
+        .bind(row.id)
+        .bind(name)
+        .fetch_one(connection)
+        .await?)
 }
 
 /// What is known, for each key in the order of the names.
@@ -68,7 +66,8 @@ pub(super) async fn find(
                 serde_json::from_str(&found).map_err(|cause| sqlx::Error::Decode(cause.into()))?;
             for (place, value, tried, wanted) in found {
                 let index = *part.get(place).expect("the answer is an index of the question");
-                answer[index][column] = Some(Known { value: value.map(unsigned), tried: tried != 0, wanted: wanted != 0 });
+                answer[index][column] =
+                    Some(Known { value: value.map(unsigned), tried: tried != 0, wanted: wanted != 0 });
             }
         }
     }
@@ -134,7 +133,9 @@ pub(super) async fn stale(
     let torn = |_| Fault::Torn("a count's key is too long or short".to_owned());
     stale
         .into_iter()
-        .map(|(_, key, id, name)| Ok(Wanted { key: EntityKey(key.try_into().map_err(torn)?), id, name: name.to_owned() }))
+        .map(|(_, key, id, name)| {
+            Ok(Wanted { key: EntityKey(key.try_into().map_err(torn)?), id, name: name.to_owned() })
+        })
         .collect()
 }
 
@@ -251,7 +252,11 @@ pub(super) async fn trouble(
     trouble: Option<&str>,
 ) -> Result<(), Fault> {
     let kind = kind(connection, stream, name).await?;
-    sqlx::query("UPDATE count_kind SET trouble = $2 WHERE id = $1").bind(kind).bind(trouble).execute(connection).await?;
+    sqlx::query("UPDATE count_kind SET trouble = $2 WHERE id = $1")
+        .bind(kind)
+        .bind(trouble)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -345,12 +350,11 @@ pub(super) async fn forget(
     let Some(row) = stream::find(connection, stream).await? else {
         return Ok(0);
     };
-    let forgotten = sqlx::query(
-        "DELETE FROM count WHERE kind IN (SELECT id FROM count_kind WHERE stream = $1) AND wanted_ms < $2",
-    )
-    .bind(row.id)
-    .bind(before_ms)
-    .execute(connection)
-    .await?;
+    let forgotten =
+        sqlx::query("DELETE FROM count WHERE kind IN (SELECT id FROM count_kind WHERE stream = $1) AND wanted_ms < $2")
+            .bind(row.id)
+            .bind(before_ms)
+            .execute(connection)
+            .await?;
     Ok(forgotten.rows_affected())
 }

@@ -26,8 +26,9 @@ mod trace;
 pub use files::foreign_files;
 
 use super::{
-    Attached, BatchId, Checkpoints, Commit, CountKind, CountState, Counts, DeadLetter, DeadLetters, Depth, Entities, History, Jump, Known, LastSeen, Lease,
-    Leases, Outbox, OutputState, Outputs, Refusal, StartAt, Store, StoreError, StreamState, Told, Traced, WallClock, Wanted,
+    Attached, BatchId, Checkpoints, Commit, CountKind, CountState, Counts, DeadLetter, DeadLetters, Depth, Entities,
+    History, Jump, Known, LastSeen, Lease, Leases, Outbox, OutputState, Outputs, Refusal, StartAt, Store, StoreError,
+    StreamState, Told, Traced, WallClock, Wanted,
 };
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
 use async_trait::async_trait;
