@@ -24,9 +24,6 @@ static KEYS: &[(&str, &str, Answer)] = &[
     ("inputs.*.credentials", "key_file", Answer::Refuses(PROOF)),
     ("inputs.*.credentials", "managed_identity", Answer::Refuses(PROOF)),
     ("inputs.*.credentials", "federated_token_file", Answer::Refuses(PROOF)),
-    // The flags that ask for a count, whatever their names.
-    ("inputs.*.services.*", "counts", Answer::Ignores("false")),
-    ("inputs.*.services.*", "enrichment", Answer::Ignores("")),
     ("inputs.*.services.*", "shape", Answer::Ignores("mde")),
     ("inputs.*.services.*", "scope", Answer::Ignores("endpoint")),
     ("inputs.*.services.*", "graph_filter", Answer::Ignores("")),

@@ -1,159 +1,119 @@
-//! The rule of `method: auto`: a call for each entity where they are few, else one of the answers for all.
-//!
-//! Pure, and the only place of the rule: what `plan` foretells and what a run then does cannot differ.
+//! Which answer a count is had by. Pure: what is known goes in, the choice and its reason come out.
 
-use std::fmt;
+use crate::service::{Answer, Count, Method};
 
-/// A whole refresh by a call for each entity may take this part of an hour's calls: a quarter.
-const PART_OF_HOUR: u64 = 4;
-
-/// A way in which a count is had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Way {
-    /// The documented call for each entity.
-    PerEntity,
-    /// The answer for all entities at that place in the count's list.
-    Bulk(usize),
-}
-
-/// What the choice depends on. Whatever closes a way (a missing role, another method in the configuration, an endpoint that does
-/// not exist) closes it here: the rule does not ask why.
+/// What the choice depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Need<'a> {
-    /// Entities whose count one refresh asks for: the whole list, or, of a source that is read in windows, those of an hour.
-    pub entities: u64,
-    /// Calls that the tenant may make of the family in an hour: the limit times the share.
-    pub calls_per_hour: u32,
-    /// Whether the call for one entity may be made.
-    pub per_entity: bool,
-    /// Whether each of the answers for all can be had, best first.
-    pub bulk: &'a [bool],
-    /// The way of the time before.
-    pub previous: Option<Way>,
+pub struct Facts<'a> {
+    /// What the configuration says.
+    pub method: Method,
+    /// Entities for each of which a call would be made; `None` where their number has no bound that is known.
+    pub entities: Option<u64>,
+    /// Calls in an hour that a whole refresh may take.
+    pub affordable: u64,
+    /// The name of the answer that was chosen before.
+    pub before: Option<&'a str>,
 }
 
-/// A way, and why.
+/// A choice, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
-    /// The way.
-    pub way: Way,
-    /// Why.
-    pub reason: Reason,
+    /// `None`: the count cannot be had.
+    pub answer: Option<Answer>,
+    /// In words for an operator.
+    pub reason: &'static str,
 }
 
-/// Why a way was chosen. Its text stands in the log, in `plan` and in the status row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// A whole refresh fits in a quarter of an hour's calls.
-    Fits,
-    /// A whole refresh does not fit in a quarter of an hour's calls.
-    DoesNotFit,
-    /// The need has come nearer to the other way, and not to half or twice the threshold.
-    Kept,
-    /// No answer for all is open.
-    NoBulk,
-    /// The call for one entity is not open.
-    NoPerEntity,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fits => "a whole refresh fits in a quarter of the hourly budget",
-            Self::DoesNotFit => "a whole refresh takes more than a quarter of the hourly budget",
-            Self::Kept => "kept: the need is neither half nor twice the threshold",
-            Self::NoBulk => "no bulk answer is open",
-            Self::NoPerEntity => "the call for each entity is not open",
-        })
-    }
-}
-
-/// Chooses; `None` where no way is open, so that the count is absent.
-///
-/// Values of two ways differ a little. A way is therefore kept until the need is half or twice the threshold, lest values jump to
-/// and fro with a number of entities that is close to it.
-#[must_use]
-pub fn choose(need: &Need<'_>) -> Option<Choice> {
-    let bulk = need.bulk.iter().position(|open| *open).map(Way::Bulk);
-    let choice = |way, reason| Some(Choice { way, reason });
-    match (need.per_entity, bulk) {
-        (false, None) => None,
-        (true, None) => choice(Way::PerEntity, Reason::NoBulk),
-        (false, Some(bulk)) => choice(bulk, Reason::NoPerEntity),
-        (true, Some(bulk)) => {
-            // In quarters of an hour's calls, so that nothing is rounded.
-            let (quarters, hour) = (need.entities.saturating_mul(PART_OF_HOUR), u64::from(need.calls_per_hour));
-            let fits = quarters <= hour;
-            match need.previous {
-                Some(Way::PerEntity) if !fits && quarters < 2 * hour => choice(Way::PerEntity, Reason::Kept),
-                Some(Way::Bulk(_)) if fits && 2 * quarters > hour => choice(bulk, Reason::Kept),
-                _ if fits => choice(Way::PerEntity, Reason::Fits),
-                _ => choice(bulk, Reason::DoesNotFit),
-            }
+/// Chooses. `may`: whether an answer's roles are granted and its endpoint is there.
+pub fn choose(count: &'static Count, facts: Facts<'_>, may: impl Fn(Answer) -> bool) -> Choice {
+    let each = Answer::PerEntity(&count.per_entity);
+    let per_entity = may(each).then_some(each);
+    let bulk = count.bulk.iter().map(Answer::Bulk).find(|answer| may(*answer));
+    let (answer, reason) = match (facts.method, per_entity, bulk) {
+        (Method::PerEntity, Some(_), _) => (per_entity, "as configured"),
+        (Method::PerEntity, None, _) => (None, "the application lacks the role for it"),
+        (Method::Bulk, _, Some(_)) => (bulk, "as configured"),
+        (_, Some(_), None) => (per_entity, "there is no other way that the application may use"),
+        (_, None, None) => (None, "the application lacks the role for it"),
+        (Method::Auto, None, Some(_)) => (bulk, "the application lacks the role for a call for each entity"),
+        (Method::Auto, Some(_), Some(_)) if fits(facts, each.name()) => {
+            (per_entity, "a call for each entity fits into a quarter of the hourly quota")
         }
+        (Method::Auto, Some(_), Some(_)) => {
+            (bulk, "a call for each entity would take more than a quarter of the hourly quota")
+        }
+    };
+    Choice { answer, reason }
+}
+
+/// Whether a call for each entity is affordable. What was chosen before stays until the need is twice or half as large: values
+/// by two methods can differ, and must not jump to and fro.
+fn fits(Facts { entities, affordable, before, .. }: Facts<'_>, per_entity: &str) -> bool {
+    let Some(entities) = entities else { return false };
+    match before {
+        None | Some("") => entities <= affordable,
+        Some(before) if before == per_entity => entities < affordable.saturating_mul(2),
+        Some(_) => entities.saturating_mul(2) <= affordable,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::find;
 
-    /// A need with every way open: the threshold is 300 entities.
-    fn need(entities: u64, previous: Option<Way>) -> Need<'static> {
-        Need { entities, calls_per_hour: 1_200, per_entity: true, bulk: &[true, true], previous }
+    /// A count with two answers for all, and one with none.
+    fn counts() -> (&'static Count, &'static Count) {
+        let machines = find("machines").expect("a service");
+        let named = |field| machines.counts.iter().find(|count| count.field == field).expect("a count");
+        (named("related_vulnerabilities"), named("related_logon_users"))
     }
 
-    fn way(entities: u64, previous: Option<Way>) -> Way {
-        choose(&need(entities, previous)).expect("a way is open").way
+    fn name(choice: Choice) -> Option<&'static str> {
+        choice.answer.map(Answer::name)
     }
 
-    const EACH: Way = Way::PerEntity;
-    const ALL: Way = Way::Bulk(0);
+    const AUTO: Facts<'static> = Facts { method: Method::Auto, entities: Some(300), affordable: 300, before: None };
 
     #[test]
-    fn few_entities_are_asked_one_by_one_and_many_at_once() {
-        assert_eq!(choose(&need(300, None)), Some(Choice { way: EACH, reason: Reason::Fits }));
-        assert_eq!(choose(&need(301, None)), Some(Choice { way: ALL, reason: Reason::DoesNotFit }));
-        assert_eq!(way(0, None), EACH);
-        assert_eq!(way(u64::MAX, None), ALL, "nothing overflows");
+    fn a_call_for_each_is_chosen_where_all_fit_and_kept_until_the_need_is_twice_or_half() {
+        let (count, _) = counts();
+        let chosen = |entities, before| {
+            name(choose(count, Facts { entities: Some(entities), before, ..AUTO }, |_| true)).expect("it can be had")
+        };
+        let export = "vulnerability_export";
+        assert_eq!([chosen(300, None), chosen(301, None)], ["per_entity", export]);
+        assert_eq!([chosen(599, Some("per_entity")), chosen(600, Some("per_entity"))], ["per_entity", export]);
+        assert_eq!([chosen(151, Some(export)), chosen(150, Some(export))], [export, "per_entity"]);
     }
 
     #[test]
-    fn a_way_is_kept_until_the_need_is_half_or_twice_the_threshold() {
-        for (entities, previous, expected) in
-            [(301, EACH, EACH), (599, EACH, EACH), (600, EACH, ALL), (300, ALL, ALL), (151, ALL, ALL), (150, ALL, EACH)]
-        {
-            assert_eq!(way(entities, Some(previous)), expected, "{entities} after {previous:?}");
+    fn a_missing_role_leads_to_the_next_answer_and_the_last_one_to_none() {
+        let (count, alone) = counts();
+        let without = |names: &'static [&'static str], method| {
+            name(choose(count, Facts { method, ..AUTO }, move |answer| !names.contains(&answer.name())))
+        };
+        assert_eq!(without(&["per_entity"], Method::Auto), Some("vulnerability_export"));
+        assert_eq!(without(&["per_entity", "vulnerability_export"], Method::Auto), Some("machines_vulnerabilities"));
+        assert_eq!(without(&["vulnerability_export"], Method::Bulk), Some("machines_vulnerabilities"));
+        assert_eq!(without(&["per_entity"], Method::PerEntity), None, "what was asked for, or nothing");
+        assert_eq!(name(choose(alone, AUTO, |_| false)), None);
+    }
+
+    #[test]
+    fn what_no_answer_for_all_tells_is_asked_for_each_however_many_there_are() {
+        let (_, alone) = counts();
+        for method in [Method::Auto, Method::Bulk] {
+            let facts = Facts { method, entities: Some(50_000), ..AUTO };
+            assert_eq!(name(choose(alone, facts, |_| true)), Some("per_entity"));
         }
-        assert_eq!(choose(&need(400, Some(EACH))).map(|choice| choice.reason), Some(Reason::Kept));
     }
 
     #[test]
-    fn a_number_that_wavers_around_the_threshold_changes_nothing() {
-        let mut way_now = way(290, None);
-        for entities in [310, 290, 590, 160, 299, 301] {
-            way_now = way(entities, Some(way_now));
-            assert_eq!(way_now, EACH, "{entities}");
-        }
-    }
-
-    #[test]
-    fn a_closed_way_is_never_chosen() {
-        for per_entity in [false, true] {
-            for bulk in [[false, false], [false, true], [true, false], [true, true]] {
-                for entities in [0, 300, 301, 100_000] {
-                    for previous in [None, Some(EACH), Some(ALL), Some(Way::Bulk(1))] {
-                        let need = Need { per_entity, bulk: &bulk, ..need(entities, previous) };
-                        match choose(&need).map(|choice| choice.way) {
-                            None => assert!(!per_entity && bulk == [false, false], "{need:?}"),
-                            Some(Way::PerEntity) => assert!(per_entity, "{need:?}"),
-                            Some(Way::Bulk(place)) => {
-                                assert_eq!(Some(place), bulk.iter().position(|open| *open), "{need:?}");
-                            }
-                        }
-                    }
-                }
-            }
-        }
+    fn entities_without_a_known_bound_are_never_asked_one_by_one_unless_told_to() {
+        let (count, _) = counts();
+        let chosen = |method| name(choose(count, Facts { method, entities: None, ..AUTO }, |_| true));
+        assert_eq!(chosen(Method::Auto), Some("vulnerability_export"));
+        assert_eq!(chosen(Method::PerEntity), Some("per_entity"));
     }
 }

@@ -9,19 +9,24 @@ use super::retry::{PipelineError, Verdict, pause, verdict};
 use super::rows::{Chunk, Intake, Numbers, Way};
 use super::setup::Clients;
 use super::source::Source;
+use crate::enrich::{EnrichError, Enricher};
 use crate::pull::clock::{Reading, SPREAD_WARNING_MS};
 use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, Step};
 use crate::record::{BatchHead, StreamKey};
 use crate::store::{Lease, Progress, Store};
+use crate::telemetry::enrich as enrichment;
 use crate::telemetry::pull::{self as events, Report};
 use mde_client::hunting::{Endpoint, Hunt, Hunter};
 use mde_client::{Get, Link, LinkGuard, NextLink, ServerDate, kql};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Entities that are taken for gone together.
 const ABSENT_CHUNK: u32 = 1_000;
+
+/// How long an event that leaves once and for all waits for counts of its own. Source: design, "Enrichment".
+const OWN_COUNTS: Duration = Duration::from_secs(60);
 
 /// One stream's pull half.
 pub struct Puller {
@@ -34,6 +39,8 @@ pub struct Puller {
     /// Whether this is the only pull of the run.
     once: bool,
     intake: Intake,
+    /// Has the counts that are asked for.
+    enricher: Option<Arc<Enricher>>,
     /// Runs queries; chosen at the first one.
     hunter: Option<Hunter>,
     api_date: Option<ServerDate>,
@@ -51,6 +58,10 @@ struct Pulling<'a> {
     numbers: Numbers,
     /// Microsoft's id of the request that it answers.
     request_id: String,
+    /// Whether rows of the answer under way wait for counts of their own.
+    waits: bool,
+    /// Whether the step under way has waited for them already.
+    waited: bool,
 }
 
 impl Puller {
@@ -61,9 +72,11 @@ impl Puller {
         clock: Arc<dyn Clock>,
         owner: String,
         (source, once): (Source, bool),
+        enricher: Option<Arc<Enricher>>,
     ) -> Self {
-        let intake = Intake::new(source.clone());
-        Self { store, clients, clock, gate, owner, source, once, intake, hunter: None, api_date: None, answered: false }
+        let intake = Intake::new(source.clone(), enricher.clone());
+        let (hunter, api_date, answered) = (None, None, false);
+        Self { store, clients, clock, gate, owner, source, once, intake, enricher, hunter, api_date, answered }
     }
 
     /// The stream that it fills.
@@ -116,6 +129,7 @@ impl Puller {
             state = store.start_again(lease, &stream, "").await?;
             machine = self.source.machine(&state, self.once)?;
         }
+        let counted = self.prepare().await?;
         let mut report = Report::default();
         loop {
             let reading = self.reading();
@@ -141,6 +155,8 @@ impl Puller {
                 report,
                 numbers: Numbers::new(),
                 request_id: String::new(),
+                waits: false,
+                waited: false,
             };
             self.commit(&mut pulling, &begun).await?;
             let ended = self.steps(&mut pulling).await;
@@ -149,10 +165,73 @@ impl Puller {
             }
             ended?;
             report = pulling.report;
-            report.gaps = machine.gaps().len() as u64;
+            report.gaps = machine.gaps().len() as u64 + u64::from(self.once && !counted);
             // Only now does the API's clock say that the checkpoint is ahead of time: once more, from where it belongs.
             if now.sure || !machine.is_ahead(self.now().ms) {
+                if let Some(enricher) = &self.enricher {
+                    enricher.tidy(self.source.is_snapshot()).await?;
+                }
                 return Ok(report);
+            }
+        }
+    }
+
+    /// Has the counts that the pull's events will need. Returns whether all could be had.
+    ///
+    /// A snapshot waits for them as long as its period; what leaves once and for all waits later, for its own alone.
+    async fn prepare(&self) -> Result<bool, PipelineError> {
+        let Some(enricher) = &self.enricher else { return Ok(true) };
+        let period = if self.source.is_snapshot() { self.source.period } else { OWN_COUNTS };
+        let prepared = async {
+            let entities = self.entities(enricher).await?;
+            enricher.prepare(entities, self.once, (!self.once).then_some(period)).await
+        };
+        match prepared.await {
+            Ok(whole) => Ok(whole),
+            Err(EnrichError::Store(error)) => Err(error.into()),
+            // Whatever else it is, the pull will meet it too, or can do without counts.
+            Err(error) => {
+                enrichment::failed(&self.source.stream, &error);
+                Ok(false)
+            }
+        }
+    }
+
+    /// How many entities the stream has; `None` where their number has no bound.
+    async fn entities(&self, enricher: &Enricher) -> Result<Option<u64>, EnrichError> {
+        if !self.source.is_snapshot() {
+            return Ok(None);
+        }
+        let (_, known) = self.store.count_absent(&self.source.stream, 0).await?;
+        if (known > 0 && !self.once) || !enricher.needs_entities() {
+            return Ok(Some(known));
+        }
+        // Those of the last snapshot are known; of a first one, or with `once`, nobody may be missing.
+        let list = ask::list(&self.source, &Ask::default())?;
+        enricher.census(list, self.source.service.def.endpoint.page_cap).await.map(Some)
+    }
+
+    /// Throws away what was gathered and waits for counts of its rows; the step is then asked for once more.
+    async fn wait_for_counts(&self, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
+        pulling.batch.discard().await?;
+        (pulling.waits, pulling.waited) = (false, true);
+        let Some(enricher) = &self.enricher else { return Ok(()) };
+        let deadline = (!self.once).then(|| Instant::now() + OWN_COUNTS);
+        loop {
+            match enricher.settle(false, deadline).await {
+                Ok(_) => return Ok(()),
+                Err(EnrichError::Store(error)) => return Err(error.into()),
+                // What was refused is not asked again: another way is chosen.
+                Err(error) if error.is_denied() => {
+                    if let Err(error) = enricher.choose(None).await {
+                        enrichment::failed(&self.source.stream, &error);
+                        return Ok(());
+                    }
+                }
+                Err(error) => {
+                    enrichment::failed(&self.source.stream, &error);
+                    return Ok(());
+                }
             }
         }
     }
@@ -188,6 +267,8 @@ impl Puller {
     /// One step, committed at its end.
     async fn step(&mut self, step: &Step, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
         pulling.numbers.clear();
+        pulling.waits = false;
+        let before = (pulling.report, pulling.link.clone());
         let answer = match step {
             Step::List(ask) => Answer::Rows(self.list(ask, pulling).await?),
             Step::One(id) => {
@@ -209,8 +290,16 @@ impl Puller {
                 Answer::Removed
             }
         };
+        if pulling.waits {
+            (pulling.report, pulling.link) = (Report { requests: pulling.report.requests, ..before.0 }, before.1);
+            return self.wait_for_counts(pulling).await;
+        }
         let outcome = pulling.machine.answered(answer)?;
-        self.commit(pulling, &outcome).await
+        self.commit(pulling, &outcome).await?;
+        if let Some(enricher) = self.enricher.as_ref().filter(|_| std::mem::take(&mut pulling.waited)) {
+            enricher.tidy(self.source.is_snapshot()).await?;
+        }
+        Ok(())
     }
 
     /// Rows of the list, and what the answer says about more.
@@ -334,8 +423,9 @@ impl Puller {
     }
 
     async fn take(&self, chunk: &mut Chunk, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
-        let Pulling { machine, batch, report, numbers, request_id, .. } = pulling;
-        let way = Way { machine: &mut **machine, store: &*self.store, batch, report, numbers, request_id };
+        let Pulling { machine, batch, report, numbers, request_id, waits, waited, .. } = pulling;
+        let (store, may_wait) = (&*self.store, !*waited);
+        let way = Way { machine: &mut **machine, store, batch, report, numbers, request_id, may_wait, waits };
         self.intake.take(chunk, way).await
     }
 

@@ -5,6 +5,7 @@
 mod ask;
 pub mod batch;
 pub mod clock;
+mod counts;
 pub mod drive;
 pub mod gate;
 mod lease;

@@ -1,6 +1,7 @@
 //! The main job: every stream pulled, every output shipped to, an orderly end.
 
 use super::clock::Clock;
+use super::counts::Enrichment;
 use super::drive::Puller;
 use super::gate::Gate;
 use super::retry::PipelineError;
@@ -76,20 +77,27 @@ pub async fn run(
     let owner = format!("node-{:016x}", rand::random::<u64>());
     let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config));
     let mut streams = Vec::new();
+    let (mut background, mut enrichments) = (JoinSet::new(), Vec::new());
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
         let tenant = Tenant::new(input, quotas.of(input))?;
+        let enrichment = Enrichment::new(config, input, options, &tenant, (&store, &clock));
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
             for source in Source::of(input, service) {
                 let (clients, clock) = (tenant.clients(service), Arc::clone(&clock));
                 let (seam, owner) = ((Arc::clone(&store), gate.clone()), owner.clone());
                 let schedule = Schedule::of(&source, options.once);
+                let enricher = enrichment.of(&source, &clients);
+                if let Some(enricher) = enricher.clone().filter(|_| !options.once && source.is_snapshot()) {
+                    background.spawn(async move { enricher.keep_fresh().await });
+                }
                 streams.push((
-                    Puller::new(seam, clients, clock, owner, (source, options.once)),
+                    Puller::new(seam, clients, clock, owner, (source, options.once), enricher),
                     schedule,
                     &input.outputs,
                 ));
             }
         }
+        enrichments.push(enrichment);
     }
     let (order, orders) = watch::channel(Order::Run);
     let (news, newest) = watch::channel(0_u64);
@@ -131,6 +139,10 @@ pub async fn run(
             // An output ends before it is told to only when it cannot go on; pulling for the others does.
             Some(ended) = shippers.join_next() => undelivered |= !shipped(ended)?,
         }
+    }
+    background.shutdown().await;
+    for enrichment in enrichments {
+        enrichment.stop().await;
     }
     let stopped = *stop.borrow_and_update();
     let within = if stopped { options.stop_timeout } else { options.drain_timeout };
@@ -186,7 +198,7 @@ fn shipped(ended: Result<(String, Result<(), ShipError>), JoinError>) -> Result<
 }
 
 /// Whether a name was asked for; an empty list asks for all.
-fn asked(names: &[String], name: &str) -> bool {
+pub(super) fn asked(names: &[String], name: &str) -> bool {
     names.is_empty() || names.iter().any(|asked| asked == name)
 }
 

@@ -51,6 +51,11 @@ impl Tenant {
         Ok(Self { clients, budget })
     }
 
+    /// Defender for Endpoint, inside no service's own limits.
+    pub fn defender(&self) -> Client {
+        self.clients.defender.clone()
+    }
+
     /// The clients of one service, inside the service's own limits as well.
     pub fn clients(&self, service: &ServiceConfig) -> Clients {
         let Clients { defender, graph } = self.clients.clone();
