@@ -10,6 +10,7 @@ pub mod obfuscate;
 pub mod output;
 pub mod pipeline;
 pub mod pull;
+pub mod quota;
 pub mod record;
 pub mod service;
 pub mod store;

@@ -4,6 +4,7 @@ use super::{DENIED, DONE, PARTLY, Source, USAGE, give, say};
 use crate::config::{Config, Options};
 use crate::pipeline::check::{Finding, Verdict, check};
 use crate::pipeline::clock::{Clock, SystemClock};
+use crate::quota::Quotas;
 use clap::{Args, ValueEnum};
 use std::sync::Arc;
 
@@ -53,7 +54,13 @@ impl Check {
             true => read(&loaded.config),
             false => {
                 let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-                match check(&loaded.config, &self.tenants, &clock).await {
+                let persistence = &loaded.config.globals.persistence;
+                let now = Arc::new(|| SystemClock.wall_ms());
+                let quotas = match Quotas::open(&loaded.config, persistence, now).await {
+                    Ok(quotas) => quotas,
+                    Err(error) => return super::run::unusable_quota(&error),
+                };
+                match check(&loaded.config, &self.tenants, &quotas, &clock).await {
                     Ok(findings) => findings,
                     Err(error) => {
                         say(format_args!("failed to {error}"));

@@ -5,6 +5,7 @@ use super::{DENIED, DONE, PARTLY, STORE, Source, USAGE, say};
 use crate::config::{Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
 use crate::pipeline::run::{self, Ended, RunError};
+use crate::quota::{QuotaError, Quotas};
 use crate::service;
 use crate::store::{Store, StoreError, sqlite};
 use clap::Args;
@@ -93,6 +94,10 @@ impl Run {
             Ok(store) => Arc::new(store),
             Err(error) => return unusable(&error),
         };
+        let quotas = match Quotas::open(&config, persistence, Arc::new(|| SystemClock.wall_ms())).await {
+            Ok(quotas) => quotas,
+            Err(error) => return unusable_quota(&error),
+        };
         let options = run::Options {
             once: self.once,
             services,
@@ -110,7 +115,7 @@ impl Run {
             // A second signal: at once. Everything that counts is in the store.
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
         });
-        match run::run(&config, &options, store, clock, stopped).await {
+        match run::run(&config, &options, (store, &quotas), clock, stopped).await {
             Ok(Ended::Done) => DONE,
             Ok(Ended::Partly) => PARTLY,
             Ok(Ended::Denied) => DENIED,
@@ -136,5 +141,12 @@ fn unusable(error: &StoreError) -> u8 {
         _ => "check the disk and the permissions of the state folder",
     };
     say(format_args!("way out: {way_out}"));
+    STORE
+}
+
+/// Says why the record of calls cannot be used.
+pub fn unusable_quota(error: &QuotaError) -> u8 {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    say(format_args!("failed to {error}{cause}"));
     STORE
 }

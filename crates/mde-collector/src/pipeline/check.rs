@@ -6,6 +6,7 @@ use super::setup::{Clients, Tenant};
 use crate::config::{Config, Input, OutputEntry, ServiceConfig};
 use crate::output;
 use crate::pull::clock::SPREAD_WARNING_MS;
+use crate::quota::{Quotas, TenantBudget};
 use crate::record::ErrorClass;
 use mde_client::budget::Priority;
 use mde_client::hunting::{Endpoint, Hunter};
@@ -35,7 +36,7 @@ pub enum Verdict {
 /// What was looked at, and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// `credentials`, `clock`, `service` or `output`.
+    /// `credentials`, `clock`, `service`, `quota` or `output`.
     pub kind: &'static str,
     /// The name of the input; none for outputs.
     pub tenant: Option<String>,
@@ -70,13 +71,23 @@ impl Finding {
 ///
 /// # Errors
 /// What cannot even be set up.
-pub async fn check(config: &Config, tenants: &[String], clock: &Arc<dyn Clock>) -> Result<Vec<Finding>, RunError> {
+pub async fn check(
+    config: &Config,
+    tenants: &[String],
+    quotas: &Quotas,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Finding>, RunError> {
     let asked = config.inputs.iter().filter(|input| tenants.is_empty() || tenants.contains(&input.name));
     let mut set_up = Vec::new();
     for input in asked {
-        set_up.push((input, Tenant::new(input, clock)?));
+        let budget = quotas.of(input);
+        set_up.push((input, Tenant::new(input, budget.clone(), clock)?, budget));
     }
-    let inputs = set_up.iter().map(|(input, tenant)| tenant_findings(input, tenant, &**clock));
+    let inputs = set_up.iter().map(|(input, tenant, budget)| async {
+        let mut findings = tenant_findings(input, tenant, &**clock).await;
+        findings.push(quota_finding(budget).await.of(Some(input), None));
+        findings
+    });
     let outputs = config.outputs.iter().map(output_finding);
     let (inputs, outputs) =
         futures_util::future::join(futures_util::future::join_all(inputs), futures_util::future::join_all(outputs))
@@ -164,6 +175,28 @@ async fn hunting_finding(input: &Input, clients: &Clients) -> Finding {
         }
         Err(error) => failed("service", &error),
     }
+}
+
+/// What of the quota is used now, by this and every other process beside the same state.
+async fn quota_finding(budget: &TenantBudget) -> Finding {
+    let used = match budget.current().await {
+        Ok(used) => used,
+        Err(error) => {
+            let finding = Finding::pass("quota", format!("failed to {error}"));
+            return finding.but(Verdict::Warn, "check the rights of the state folder and the room on its disk");
+        }
+    };
+    let told = used.iter().filter_map(|bucket| {
+        let hour = bucket.windows.last().filter(|window| window.used > 0)?;
+        Some(format!("{} {} of {} an hour", bucket.family?.name(), hour.used, hour.limit))
+    });
+    let told: Vec<String> = told.collect();
+    let blocked = used.iter().map(|bucket| bucket.blocked_for).max().unwrap_or_default();
+    if !blocked.is_zero() {
+        let found = format!("Microsoft has asked us to wait {} s more", blocked.as_secs());
+        return Finding::pass("quota", found).but(Verdict::Warn, "see who else calls as this application, or wait");
+    }
+    Finding::pass("quota", if told.is_empty() { "unused".to_owned() } else { format!("used: {}", told.join(", ")) })
 }
 
 /// An output, asked as far as it can be without an event.

@@ -12,6 +12,7 @@ use super::ship::{Order, ShipError, Shipper};
 use super::source::Source;
 use crate::config::{Config, From, OutputEntry};
 use crate::output;
+use crate::quota::Quotas;
 use crate::record::StreamKey;
 use crate::store::{StartAt, Store, StoreError, replay_stream};
 use crate::telemetry;
@@ -69,7 +70,7 @@ pub enum RunError {
 pub async fn run(
     config: &Config,
     options: &Options,
-    store: Arc<dyn Store>,
+    (store, quotas): (Arc<dyn Store>, &Quotas),
     clock: Arc<dyn Clock>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
@@ -78,7 +79,7 @@ pub async fn run(
     let mut streams = Vec::new();
     let (mut background, mut enrichments) = (JoinSet::new(), Vec::new());
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
-        let tenant = Tenant::new(input, &clock)?;
+        let tenant = Tenant::new(input, quotas.of(input), &clock)?;
         let enrichment = Enrichment::new(config, input, options, &tenant, (&store, &clock));
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
             for source in Source::of(input, service) {

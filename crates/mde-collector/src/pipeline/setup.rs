@@ -2,10 +2,11 @@
 
 use super::clock::Clock;
 use super::run::RunError;
-use crate::config::{CallLimit, Credentials, Input, Proof, ServiceConfig};
+use crate::config::{Credentials, Input, Proof, ServiceConfig};
+use crate::quota::TenantBudget;
 use mde_client::auth::{Certificate, ClientSecret, FederatedToken, ManagedHost, ManagedIdentity, Secret, SecretSource};
 use mde_client::auth::{TokenEndpoint, Tokens};
-use mde_client::budget::{Budget, InMemoryBudget, Window};
+use mde_client::budget::Budget;
 use mde_client::{Client, Error, ReqwestTransport, TransportConfig};
 use std::fmt::Display;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use url::Url;
 /// What the services of one tenant share: connections, tokens, quota.
 pub struct Tenant {
     clients: Clients,
-    budget: InMemoryBudget,
+    budget: TenantBudget,
 }
 
 /// The tenant's two APIs.
@@ -27,8 +28,8 @@ pub struct Clients {
 }
 
 impl Tenant {
-    /// Sets it up; asks nobody.
-    pub fn new(input: &Input, clock: &Arc<dyn Clock>) -> Result<Self, RunError> {
+    /// Sets it up over that budget; asks nobody.
+    pub fn new(input: &Input, budget: TenantBudget, clock: &Arc<dyn Clock>) -> Result<Self, RunError> {
         let setup = |what: &dyn Display| RunError::Setup(format!("set up input {}: {what}", input.name));
         let mut ca_pem = Vec::new();
         if let Some(path) = &input.ca_file {
@@ -40,7 +41,6 @@ impl Tenant {
         let api = |error: Error| setup(&error);
         let config = TransportConfig { ca_pem, proxy, ..TransportConfig::default() };
         let transport = Arc::new(ReqwestTransport::new(&config).map_err(api)?);
-        let budget = InMemoryBudget::new(input.quota_share, input.limits.iter().map(window).collect());
         let client = |base: &Url, scope: &str| {
             let tokens = Arc::new(tokens(input, scope, Arc::clone(&transport), clock)?);
             Client::new(base.clone(), Arc::<ReqwestTransport>::clone(&transport), tokens, Arc::new(budget.clone()))
@@ -60,12 +60,8 @@ impl Tenant {
 
     /// The clients of one service, inside the service's own limits as well.
     pub fn clients(&self, service: &ServiceConfig) -> Clients {
-        let limits: Vec<Window> = service.limits.iter().map(window).collect();
         let Clients { defender, graph } = self.clients.clone();
-        if limits.is_empty() {
-            return Clients { defender, graph };
-        }
-        let budget: Arc<dyn Budget> = Arc::new(self.budget.with_limits(limits));
+        let budget: Arc<dyn Budget> = Arc::new(self.budget.of_service(service));
         Clients { defender: defender.with_budget(Arc::clone(&budget)), graph: graph.with_budget(budget) }
     }
 }
@@ -99,8 +95,4 @@ fn tokens(
             Ok(Tokens::new(ManagedIdentity { host, client_id, scope: scope.to_owned() }, transport))
         }
     }
-}
-
-fn window(limit: &CallLimit) -> Window {
-    Window { period: limit.period, limit: u32::try_from(limit.calls).unwrap_or(u32::MAX) }
 }

@@ -5,6 +5,7 @@
 
 pub mod clock;
 mod digest;
+pub mod forecast;
 pub mod horizon;
 #[cfg(test)]
 mod model;

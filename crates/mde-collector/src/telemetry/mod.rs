@@ -5,6 +5,7 @@
 
 pub mod enrich;
 pub mod pull;
+pub mod quota;
 pub mod run;
 pub mod ship;
 
