@@ -181,10 +181,11 @@ impl Intake {
         Ok(())
     }
 
-    /// What is compared from one snapshot to the next; nothing where nobody asks for changes.
+    /// What is compared from one snapshot to the next; nothing where nobody asks for changes, and where the name of a row
+    /// says all that is in it.
     fn content(&self, record: &RawObject<'_>) -> [u8; 16] {
         let mut content = [0; 16];
-        if self.source.service.emit == Emit::Changes {
+        if self.source.service.emit == Emit::Changes && self.source.service.def.key != Key::RowHash {
             content.copy_from_slice(&content_hash(record, &self.source.service.changes_ignore)[..16]);
         }
         content

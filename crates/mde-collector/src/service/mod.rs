@@ -10,7 +10,7 @@ mod recommendations;
 mod software;
 mod vulnerabilities;
 
-use crate::record::{RawObject, content_hash, hex};
+use crate::record::{RawObject, content_hash, hex, row_hash};
 use mde_client::limits::Family;
 use std::borrow::Cow;
 
@@ -85,7 +85,7 @@ pub enum Key {
     Fields(&'static [&'static str]),
     /// These fields and a hash of the whole content, for sources without a time of their last change.
     FieldsAndContent(&'static [&'static str]),
-    /// A hash of the row and its number among equal rows.
+    /// A hash of the row, the same at whichever endpoint it was asked for, and its number among equal rows.
     RowHash,
 }
 
@@ -101,8 +101,10 @@ impl Key {
         };
         let texts = fields.iter().map(|field| record.text(field).ok_or(*field));
         let mut parts = texts.collect::<Result<Vec<_>, _>>()?;
-        if !matches!(self, Self::Fields(_)) {
-            parts.push(Cow::Owned(hex(&content_hash(record, &[]))));
+        match self {
+            Self::Fields(_) => {}
+            Self::FieldsAndContent(_) => parts.push(Cow::Owned(hex(&content_hash(record, &[])))),
+            Self::RowHash => parts.push(Cow::Owned(hex(&row_hash(record)))),
         }
         Ok(parts)
     }
