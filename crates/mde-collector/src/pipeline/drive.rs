@@ -347,7 +347,8 @@ impl Puller {
         let span = slice.span.map(|(from_ms, to_ms)| (column, from_ms, to_ms));
         let text = kql::sliced(&query.query, kql::Slice { span, part: slice.part }).ok_or(PipelineError::Calendar)?;
         let hunter = self.hunter().await?;
-        let answer = hunter.run(&Hunt::new(text)).await;
+        // An endpoint that refuses may have been retired, or a role may have moved to the other: chosen anew then.
+        let answer = hunter.run(&Hunt::new(text)).await.inspect_err(|_| self.hunter = None);
         let mut answer = self.heard(answer, pulling, |answer| (answer.date, &answer.request_id))?;
         let mut chunk = Chunk::default();
         while let Some(row) = answer.next().await? {
@@ -366,7 +367,7 @@ impl Puller {
         }
     }
 
-    /// The endpoint for which the application has the role, chosen at the first query.
+    /// The endpoint for which the application has the role, chosen at the first query and after one that failed.
     async fn hunter(&mut self) -> Result<Hunter, PipelineError> {
         if let Some(hunter) = &self.hunter {
             return Ok(hunter.clone());

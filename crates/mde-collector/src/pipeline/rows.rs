@@ -219,10 +219,11 @@ impl Intake {
         enricher.names().zip(counts).filter_map(|(name, count)| Some((name, (*count)?))).collect()
     }
 
-    /// What is compared from one snapshot to the next; nothing where nobody asks for changes.
+    /// What is compared from one snapshot to the next; nothing where nobody asks for changes, and where the name of a row
+    /// says all that is in it.
     fn content(&self, record: &RawObject<'_>, counts: &[(&str, u64)]) -> [u8; 16] {
         let mut content = [0; 16];
-        if self.source.service.emit == Emit::Changes {
+        if self.source.service.emit == Emit::Changes && self.source.service.def.key != Key::RowHash {
             let counts: Vec<_> =
                 counts.iter().map(|(name, count)| (format!("\"{name}\""), count.to_string())).collect();
             let mut record = record.clone();
