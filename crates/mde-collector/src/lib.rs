@@ -11,5 +11,6 @@ pub mod pipeline;
 pub mod pull;
 pub mod record;
 pub mod service;
+pub mod status;
 pub mod store;
 pub mod telemetry;

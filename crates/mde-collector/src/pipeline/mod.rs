@@ -16,3 +16,4 @@ mod setup;
 mod shape;
 pub mod ship;
 mod source;
+pub mod survey;

@@ -13,10 +13,23 @@ const DOORS: &[(&str, &[&str])] = &[
     ("config", &["config", "record", "service", "flatten", "obfuscate"]),
     ("store", &["store", "record"]),
     ("telemetry", &["telemetry", "record"]),
+    ("status", &["status", "record", "store"]),
     ("output", &["output", "record", "config", "telemetry"]),
     (
         "pipeline",
-        &["pipeline", "record", "service", "pull", "flatten", "obfuscate", "config", "store", "output", "telemetry"],
+        &[
+            "pipeline",
+            "record",
+            "service",
+            "pull",
+            "flatten",
+            "obfuscate",
+            "config",
+            "store",
+            "output",
+            "telemetry",
+            "status",
+        ],
     ),
 ];
 
