@@ -13,5 +13,6 @@ pub mod pull;
 pub mod quota;
 pub mod record;
 pub mod service;
+pub mod status;
 pub mod store;
 pub mod telemetry;

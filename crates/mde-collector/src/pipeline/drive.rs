@@ -13,6 +13,7 @@ use crate::enrich::{EnrichError, Enricher};
 use crate::pull::clock::{Reading, SPREAD_WARNING_MS};
 use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, Step};
 use crate::record::{BatchHead, StreamKey};
+use crate::status::Word;
 use crate::store::{Lease, Progress, Store};
 use crate::telemetry::enrich as enrichment;
 use crate::telemetry::pull::{self as events, Report};
@@ -239,10 +240,15 @@ impl Puller {
     /// Does what the machine wants until it wants nothing more.
     async fn steps(&mut self, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
         let mut failures = 0;
+        // Whether the board still says what went wrong.
+        let mut told = true;
         loop {
             self.gate.admit(&self.source.stream).await?;
             let Some(step) = pulling.machine.next(self.now()) else { return Ok(()) };
             let Err(error) = self.step(&step, pulling).await else {
+                if std::mem::take(&mut told) {
+                    self.gate.board().stream(&self.source.stream, |note| note.say(Word::Pulling));
+                }
                 failures = 0;
                 continue;
             };
@@ -252,6 +258,10 @@ impl Puller {
                     failures += u32::from(counts);
                     let wait = pause(&error, failures.max(1));
                     events::tried_again(&self.source.stream, &error, error.advice(), failures, wait);
+                    self.gate
+                        .board()
+                        .stream(&self.source.stream, |note| note.fail(error.word(), error.to_string(), error.advice()));
+                    told = true;
                     sleep(wait).await;
                 }
                 Verdict::Tell(failure) => {

@@ -18,3 +18,4 @@ mod setup;
 mod shape;
 pub mod ship;
 mod source;
+pub mod survey;

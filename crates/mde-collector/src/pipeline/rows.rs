@@ -92,6 +92,8 @@ struct Named<'a> {
     id: Cow<'a, str>,
     /// Names its version and its events.
     identity: Identity,
+    /// The parts of that name, joined by NUL; empty in a snapshot, which leaves no traces.
+    version: String,
     /// As the store keeps it; in a snapshot it names the entity.
     key: VersionKey,
     /// Its time. Unit: 100 ns since 1970, UTC.
@@ -159,6 +161,7 @@ impl Intake {
                     key: row.key,
                     time_ms: row.kept_ms,
                     request_id: way.request_id.to_owned(),
+                    version: row.version.clone(),
                     events,
                 });
             }
@@ -264,9 +267,10 @@ impl Intake {
         } else if let Some(query) = query {
             parts.insert(0, Cow::Owned(query.name.clone()));
         }
+        let version = if entity.is_some() { String::new() } else { parts.join("\0") };
         let identity = identity(&parts);
         let key = entity.unwrap_or_else(|| identity.key());
-        Ok(Named { record, text, id, identity, key, time, open, kept_ms: 0 })
+        Ok(Named { record, text, id, identity, version, key, time, open, kept_ms: 0 })
     }
 
     /// The row with its hidden values replaced; `None` where it has none.

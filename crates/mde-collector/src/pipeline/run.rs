@@ -14,6 +14,7 @@ use crate::config::{Config, From, OutputEntry};
 use crate::output;
 use crate::quota::Quotas;
 use crate::record::StreamKey;
+use crate::status::{Board, Notes};
 use crate::store::{StartAt, Store, StoreError, replay_stream};
 use crate::telemetry;
 use std::sync::Arc;
@@ -75,7 +76,8 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
     let owner = format!("node-{:016x}", rand::random::<u64>());
-    let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config));
+    let board = Board::after(Notes::read(&store.notes().await?));
+    let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config), board.clone());
     let mut streams = Vec::new();
     let (mut background, mut enrichments) = (JoinSet::new(), Vec::new());
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
@@ -112,6 +114,11 @@ pub async fn run(
         shippers.spawn(async move { (name, shipper.run(orders, newest).await) });
     }
     removed_outputs(&*store, &names, config.globals.outbox_max_bytes).await?;
+    let mut keeper = JoinSet::new();
+    keeper.spawn({
+        let (board, store) = (board.clone(), Arc::clone(&store));
+        async move { board.keep(&*store).await }
+    });
     let mut tasks = JoinSet::new();
     for (puller, schedule, _) in streams {
         let (gate, clock, stop, news) = (gate.clone(), Arc::clone(&clock), stop.clone(), news.clone());
@@ -150,6 +157,9 @@ pub async fn run(
     while let Some(ended) = shippers.join_next().await {
         undelivered |= !shipped(ended)?;
     }
+    keeper.shutdown().await;
+    // The end itself does not depend on it.
+    board.write(&*store).await.ok();
     store.close().await?;
     Ok(match (stopped, worked, failed, denied) {
         (true, ..) => Ended::Done,

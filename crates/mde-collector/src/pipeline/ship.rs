@@ -5,6 +5,7 @@ use super::lease;
 use super::shape::Shape;
 use crate::output::{Confirmed, Offset, Output, OutputError, Written};
 use crate::record::{ErrorClass, Position, StreamKey};
+use crate::status::OutputWord;
 use crate::store::{Lease, Refusal, StartAt, Store, StoreError};
 use crate::telemetry::ship as events;
 use std::collections::{BTreeMap, VecDeque};
@@ -72,6 +73,8 @@ pub struct Shipper {
     landed: Landed,
     /// First and longest wait after a failure.
     waits: (Duration, Duration),
+    /// Whether what was confirmed last had refused events in it.
+    refuses: bool,
 }
 
 /// A frame that was handed over.
@@ -82,6 +85,8 @@ struct Flying {
     stream: StreamKey,
     /// Its place there.
     position: Position,
+    /// Events in it.
+    events: u64,
     /// What of it will never be taken.
     refused: Vec<Refusal>,
 }
@@ -113,7 +118,8 @@ impl Shipper {
             confirmed.insert(attached.stream, attached.position);
         }
         let (written, flying, landed) = (confirmed.clone(), VecDeque::new(), Landed::default());
-        Ok(Self { store, gate, output, name, owner, others, confirmed, written, shape, flying, landed, waits })
+        let refuses = false;
+        Ok(Self { store, gate, output, name, owner, others, confirmed, written, shape, flying, landed, waits, refuses })
     }
 
     /// Ships until told to drain, then until everything is confirmed or the time is over.
@@ -128,6 +134,7 @@ impl Shipper {
                 Ok(()) => return Ok(()),
                 Err(ShipError::Output(error)) => {
                     self.again().await;
+                    self.note(OutputWord::Retrying);
                     failures += 1;
                     let wait = self.pause(failures);
                     events::failed(&self.name, &error, wait);
@@ -212,7 +219,14 @@ impl Shipper {
                     let refused: Vec<_> = refused.collect();
                     self.written.insert(stream.clone(), position);
                     let refused = [shaped.refused, refused].concat();
-                    self.flying.push_back(Flying { end: written.end, stream: stream.clone(), position, refused });
+                    let events = u64::from(shaped.frame.events);
+                    self.flying.push_back(Flying {
+                        end: written.end,
+                        stream: stream.clone(),
+                        position,
+                        events,
+                        refused,
+                    });
                     if last.elapsed() >= CONFIRM_EVERY {
                         last = Instant::now();
                         self.confirm(lease).await?;
@@ -241,6 +255,11 @@ impl Shipper {
         }
         let Landed { positions, memory, refused } = &self.landed;
         if positions.is_empty() {
+            let word = if self.flying.is_empty() { OutputWord::Idle } else { OutputWord::Connected };
+            // That it refuses is worth more than that nothing waits: it is told until something else arrives.
+            if !self.refuses {
+                self.note(word);
+            }
             return Ok(());
         }
         let positions: Vec<_> = positions.iter().map(|(stream, position)| (stream.clone(), *position)).collect();
@@ -248,9 +267,17 @@ impl Shipper {
         if let Some(first) = refused.first() {
             events::refused(&self.name, refused.len() as u64, &first.reason, lost);
         }
+        self.refuses = !refused.is_empty();
+        self.note(if self.refuses { OutputWord::Refusing } else { OutputWord::Connected });
         self.confirmed.extend(std::mem::take(&mut self.landed).positions);
         self.store.collect(&self.others).await?;
         Ok(())
+    }
+
+    /// Notes how it stands.
+    fn note(&self, word: OutputWord) {
+        let unconfirmed = self.flying.iter().map(|flying| flying.events).sum();
+        self.gate.board().output(&self.name, |note| (note.word, note.unconfirmed) = (word, unconfirmed));
     }
 
     /// Everything unconfirmed will be handed over again.

@@ -69,6 +69,11 @@ pub trait Machine: Send {
         None
     }
 
+    /// The newest snapshot that has begun; `None` where there is none yet, or the way is no snapshot.
+    fn newest(&self) -> Option<Newest> {
+        None
+    }
+
     /// What the store knew about rows of the answer under way. Only snapshots want to know.
     fn sighted(&mut self, _sightings: &Sightings) {}
 
@@ -189,6 +194,19 @@ pub struct Numbered {
     pub number: u64,
     /// Number of the newest complete one before it: an entity last seen in that one or later is a known one.
     pub known_since: Option<u64>,
+}
+
+/// The newest snapshot of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newest {
+    /// Its number.
+    pub number: u64,
+    /// Its id. Unit: milliseconds since 1970, UTC.
+    pub pulled_ms: i64,
+    /// Whether all of it was read.
+    pub complete: bool,
+    /// Whether so much would be gone in it that nothing was said to be.
+    pub drift: bool,
 }
 
 /// What the store knew about some rows of a snapshot.

@@ -7,7 +7,7 @@
 use super::digest::Digest;
 use super::poison::Ration;
 use super::{
-    Answer, Failure, Gap, Machine, More, Now, Numbered, Outcome, PullError, Row, Sightings, SnapshotEnd, Step,
+    Answer, Failure, Gap, Machine, More, Newest, Now, Numbered, Outcome, PullError, Row, Sightings, SnapshotEnd, Step,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -242,6 +242,12 @@ impl<R: Reading> Machine for Snapshots<R> {
             Stage::Count => Step::CountAbsent { since },
             Stage::Remove => Step::RemoveAbsent { since, tombstones: self.rules.tombstones },
         })
+    }
+
+    fn newest(&self) -> Option<Newest> {
+        let Memory { number, pulled_ms, ref complete, drift, .. } = *self.memory.as_ref()?;
+        let complete = *complete == Some(number);
+        Some(Newest { number, pulled_ms, complete, drift: complete && drift })
     }
 
     fn row(&mut self, row: Row<'_>) -> Result<Option<i64>, PullError> {

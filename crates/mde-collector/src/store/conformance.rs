@@ -14,6 +14,7 @@ pub(super) mod letters;
 pub(super) mod model;
 pub(super) mod outbox;
 pub(super) mod outputs;
+pub(super) mod passages;
 pub(super) mod positions;
 pub(super) mod progress;
 
@@ -98,6 +99,13 @@ macro_rules! every_store {
             history: a_refused_commit_leaves_no_trace,
             history: traces_go_after_thirty_days_a_few_with_each_commit,
             history: a_trace_from_the_far_future_keeps_no_other_one,
+            passages: the_first_move_past_a_place_tells_when_and_how,
+            passages: passages_move_with_a_renamed_output_and_go_with_a_dropped_one,
+            passages: passages_go_after_thirty_days,
+            passages: entities_are_found_by_their_id_in_the_present_epoch,
+            passages: a_note_replaces_the_one_of_its_name,
+            passages: somebody_is_at_work_while_a_lease_is_held,
+            passages: a_replayed_letter_is_passed_in_a_stream_of_its_own,
             leases: a_lease_has_one_holder_until_it_ends,
             leases: a_renewed_lease_keeps_its_fence,
             leases: a_lease_given_back_is_free_at_once,

@@ -5,10 +5,12 @@
 #[non_exhaustive]
 pub enum StoreError {
     /// Another process works on it.
-    #[error("lock {path}: another process is using this state folder")]
+    #[error("lock {path}: another process is using this state folder{}", .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
     Locked {
         /// The lock file.
         path: String,
+        /// The process, as it has named itself.
+        pid: Option<u32>,
     },
     /// The files are ours but damaged.
     #[error("open {path}: the state is damaged ({what})")]

@@ -141,6 +141,8 @@ pub struct Trace {
     pub time_ms: i64,
     /// Microsoft's id of the request that showed it; empty where it gave none.
     pub request_id: String,
+    /// The parts of the version's name, joined by NUL: what its events are named by. Empty: not noted.
+    pub version: String,
     /// Events that were made of it.
     pub events: u64,
 }
@@ -156,6 +158,49 @@ pub struct Traced {
     pub batch: Option<u64>,
     /// What its commit told.
     pub trace: Trace,
+}
+
+/// How an output came past a place in a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passing {
+    /// What lies before has been delivered, or refused for good.
+    Delivered,
+    /// It need not get everything, and jumped: what lies before is lost to it.
+    Jumped,
+    /// It began there: what lies before was never meant for it.
+    Began,
+}
+
+/// When an output came past a place in a stream, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passage {
+    /// Unit: milliseconds since 1970, UTC.
+    pub passed_ms: i64,
+    /// How.
+    pub how: Passing,
+}
+
+/// Most passages that are kept, over all outputs; they go after [`HISTORY_KEPT`] in any case.
+pub const MAX_PASSAGES: u64 = 200_000;
+
+/// Where an output stands in one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The output.
+    pub output: String,
+    /// The stream; an output's [`replay_stream`] is among them.
+    pub stream: StreamKey,
+    /// The last frame that it has passed.
+    pub position: Position,
+}
+
+/// What a running process says of one thing that it works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The thing, named as its lease is.
+    pub name: String,
+    /// What is said, in the writer's own form.
+    pub text: String,
 }
 
 /// Where an output that the store has not met before begins.
@@ -552,6 +597,31 @@ pub trait History: Send + Sync {
     /// The newest `limit` traces of an id, over all streams, the newest first. A slow call: it reads what is kept, about
     /// a million traces a second.
     async fn history(&self, id: &str, limit: u32) -> Result<Vec<Traced>, StoreError>;
+
+    /// The entities of that id, over all streams that read snapshots. Slow as well.
+    async fn sightings(&self, id: &str) -> Result<Vec<(StreamKey, Seen)>, StoreError>;
+
+    /// Where every output stands in each of its streams.
+    async fn places(&self) -> Result<Vec<Place>, StoreError>;
+
+    /// How an output first came to a position or past it. `None`: it has not, or nobody knows any more.
+    async fn passage(
+        &self,
+        output: &str,
+        stream: &StreamKey,
+        position: Position,
+    ) -> Result<Option<Passage>, StoreError>;
+}
+
+/// What running processes say of themselves, for those who look at the store from outside. It is no part of what a stream
+/// or an output has done, and an old note says nothing about the present.
+#[async_trait]
+pub trait Notes: Send + Sync {
+    /// Writes notes; each replaces the one of its name.
+    async fn note(&self, notes: &[Note]) -> Result<(), StoreError>;
+
+    /// All of them, in the order of their names.
+    async fn notes(&self) -> Result<Vec<Note>, StoreError>;
 }
 
 /// Leases with fencing numbers.
@@ -563,16 +633,19 @@ pub trait Leases: Send + Sync {
 
     /// Gives the lease back at once.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Whether anybody holds a lease now, so that somebody is at work.
+    async fn at_work(&self) -> Result<bool, StoreError>;
 }
 
 /// Everything a store can do. A room is handed only the part that it needs.
 #[async_trait]
-pub trait Store: Outbox + Outputs + DeadLetters + Checkpoints + Entities + Counts + History + Leases {
+pub trait Store: Outbox + Outputs + DeadLetters + Checkpoints + Entities + Counts + History + Notes + Leases {
     /// How much may still be written to where the store lives: the file system of its folder, `u64::MAX` where that does not
     /// limit it. A reserve that the store holds back for its outputs is not among it. Unit: octets.
     async fn free_bytes(&self) -> Result<u64, StoreError>;
 
-    /// Writes everything down and closes the files; the next start knows that the end was clean.
+    /// Gives all leases back, writes everything down and closes the files; the next start knows that the end was clean.
     async fn close(&self) -> Result<(), StoreError>;
 }
 

@@ -15,6 +15,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("quota", &["quota", "config", "telemetry"]),
     ("telemetry", &["telemetry", "record"]),
     ("enrich", &["enrich", "record", "service", "store", "telemetry"]),
+    ("status", &["status", "record", "store"]),
     ("output", &["output", "record", "config", "telemetry"]),
     (
         "pipeline",
@@ -31,6 +32,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "quota",
             "output",
             "telemetry",
+            "status",
         ],
     ),
 ];

@@ -258,6 +258,7 @@ impl<P: Place> Run<'_, P> {
                 key: key(*number),
                 time_ms: now_ms,
                 request_id: self.model.serial().to_string(),
+                version: id_of(*number),
                 events: *number,
             })
             .collect();

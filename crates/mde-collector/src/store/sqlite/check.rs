@@ -94,8 +94,9 @@ pub(super) async fn quick(connection: &mut SqliteConnection) -> Result<(), Fault
         "SELECT (SELECT max(id) FROM stream), (SELECT max(id) FROM batch), (SELECT max(id) FROM frame),
                 (SELECT max(stream) FROM version_key), (SELECT max(stream) FROM entity),
                 (SELECT max(newest_stream) FROM output), (SELECT max(batch) FROM position),
-                (SELECT max(id) FROM dead_letter), (SELECT max(row) FROM trace), (SELECT max(kind) FROM count),
-                (SELECT max(id) FROM count_kind), (SELECT max(fence) FROM lease), (SELECT octets FROM store)",
+                 (SELECT max(id) FROM dead_letter), (SELECT max(row) FROM trace), (SELECT max(kind) FROM count),
+                 (SELECT max(id) FROM count_kind), (SELECT max(row) FROM passage), (SELECT max(noted_ms) FROM note),
+                 (SELECT max(fence) FROM lease), (SELECT octets FROM store)",
     )
     .fetch_one(connection)
     .await?;

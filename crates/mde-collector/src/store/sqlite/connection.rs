@@ -146,6 +146,7 @@ impl Connections {
     /// Waits for the work that is under way, runs `last` on the writer and closes everything.
     pub(super) async fn close(&self) -> Result<(), Fault> {
         let mut writer = Held::clear(self.writer.lock().await).await?;
+        super::lease::end_all(&mut writer).await?;
         sqlx::query("UPDATE store SET clean = 1").execute(&mut *writer).await?;
         for reader in &self.readers {
             if Arc::ptr_eq(reader, &self.writer) {

@@ -17,7 +17,9 @@ mod keys;
 mod lease;
 mod letters;
 mod many;
+mod note;
 mod outputs;
+mod passage;
 mod position;
 mod read;
 mod stream;
@@ -27,8 +29,8 @@ pub use files::foreign_files;
 
 use super::{
     Attached, BatchId, Checkpoints, Commit, CountKind, CountState, Counts, DeadLetter, DeadLetters, Depth, Entities,
-    History, Jump, Known, LastSeen, Lease, Leases, Outbox, OutputState, Outputs, Refusal, StartAt, Store, StoreError,
-    StreamState, Told, Traced, WallClock, Wanted,
+    History, Jump, Known, LastSeen, Lease, Leases, Note, Notes, Outbox, OutputState, Outputs, Passage, Place, Refusal,
+    Seen, StartAt, Store, StoreError, StreamState, Told, Traced, WallClock, Wanted,
 };
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
 use async_trait::async_trait;
@@ -78,6 +80,33 @@ pub async fn look(directory: &Path, now: WallClock) -> Result<SqliteStore, Store
     };
     let connections = Connections::alone(look.await.map_err(|fault: Fault| fault.at(&path))?);
     Ok(SqliteStore { connections, path, directory: Some(directory.to_owned()), now, folder: Mutex::new(None) })
+}
+
+/// Looks at every page, every frame's checksum and every sum of a folder's store, also while another process works on it;
+/// changes nothing. Returns the number of frames.
+///
+/// Errors: as [`look`], and `Damaged` for the first thing that is not as it was written.
+pub async fn verify(directory: &Path, now: WallClock) -> Result<u64, StoreError> {
+    let store = look(directory, now).await?;
+    let mut reader = store.reader().await?;
+    let whole = async {
+        // One picture for all questions, whatever is written meanwhile.
+        sqlx::query("BEGIN").execute(&mut *reader).await?;
+        check::structure(&mut reader, &store.path, false).await?;
+        check::quick(&mut reader).await?;
+        check::full(&mut reader).await?;
+        Ok(unsigned(sqlx::query_scalar("SELECT count(*) FROM frame").fetch_one(&mut *reader).await?))
+    };
+    let frames = whole.await;
+    // Nothing was written, so nothing depends on how it ends.
+    sqlx::query("ROLLBACK").execute(&mut *reader).await.ok();
+    store.named(frames)
+}
+
+/// Whether a folder has a store, whatever its condition.
+#[must_use]
+pub fn is_begun(directory: &Path) -> bool {
+    files::is_begun(directory)
 }
 
 /// Opens an empty store that lives as long as the value.
@@ -307,8 +336,9 @@ impl Outputs for SqliteStore {
     }
 
     async fn jump(&self, optional: &[String], bytes: u64) -> Result<Vec<Jump>, StoreError> {
+        let now_ms = (self.now)();
         let mut transaction = self.transaction().await?;
-        let result = jump::jump(&mut transaction, optional, bytes).await;
+        let result = jump::jump(&mut transaction, optional, bytes, now_ms).await;
         let jumped = self.end(transaction, result).await?;
         if !jumped.is_empty() {
             self.named(collect::free(&self.connections).await)?;
@@ -506,6 +536,41 @@ impl History for SqliteStore {
         let mut reader = self.reader().await?;
         self.named(trace::find(&mut reader, id, limit).await)
     }
+
+    async fn sightings(&self, id: &str) -> Result<Vec<(StreamKey, Seen)>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(entities::of_id(&mut reader, id).await)
+    }
+
+    async fn places(&self) -> Result<Vec<Place>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(passage::places(&mut reader).await)
+    }
+
+    async fn passage(
+        &self,
+        output: &str,
+        stream: &StreamKey,
+        position: Position,
+    ) -> Result<Option<Passage>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(passage::first(&mut reader, output, stream, position).await)
+    }
+}
+
+#[async_trait]
+impl Notes for SqliteStore {
+    async fn note(&self, notes: &[Note]) -> Result<(), StoreError> {
+        let now_ms = (self.now)();
+        let mut transaction = self.transaction().await?;
+        let result = note::put(&mut transaction, notes, now_ms).await;
+        self.end(transaction, result).await
+    }
+
+    async fn notes(&self) -> Result<Vec<Note>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(note::all(&mut reader).await)
+    }
 }
 
 #[async_trait]
@@ -519,6 +584,12 @@ impl Leases for SqliteStore {
         let mut transaction = self.transaction().await?;
         let result = lease::release(&mut transaction, lease).await;
         self.end(transaction, result).await
+    }
+
+    async fn at_work(&self) -> Result<bool, StoreError> {
+        let now_ms = (self.now)();
+        let mut reader = self.reader().await?;
+        self.named(lease::held(&mut reader, now_ms).await)
     }
 }
 
