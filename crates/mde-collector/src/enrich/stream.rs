@@ -89,6 +89,12 @@ impl Enricher {
         &self.stream
     }
 
+    /// What it shares with the tenant's other streams.
+    #[cfg(test)]
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     fn store(&self) -> &dyn Counts {
         &*self.shared.store
     }
