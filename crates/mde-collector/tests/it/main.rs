@@ -3,6 +3,7 @@
 mod architecture;
 mod demo;
 mod devo;
+mod enrich;
 mod exits;
 mod faults;
 mod harness;
