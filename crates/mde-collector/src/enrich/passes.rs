@@ -227,11 +227,10 @@ impl Shared {
         let (mut what, mut values) = (0, Vec::with_capacity(TOLD));
         loop {
             let next = groups.next()?;
-            if values.len() == TOLD || next.is_none_or(|(next, ..)| usize::from(next) != what) {
-                if let Some(Use { stream, count, .. }) = uses.get(what).filter(|_| !values.is_empty()) {
-                    self.store.tell_read(stream, count.field, taken_ms, &values).await?;
-                    values.clear();
-                }
+            let is_full = values.len() == TOLD || next.is_none_or(|(next, ..)| usize::from(next) != what);
+            if let Some(Use { stream, count, .. }) = uses.get(what).filter(|_| is_full && !values.is_empty()) {
+                self.store.tell_read(stream, count.field, taken_ms, &values).await?;
+                values.clear();
             }
             let Some((next, entity, value)) = next else { return Ok(()) };
             what = usize::from(next);

@@ -147,3 +147,13 @@ async fn a_related_list_of_several_pages_is_counted_to_its_end() {
     let all: BTreeSet<_> = counts.values().map(|counts| counts[0]).collect();
     assert!(all.iter().all(|count| *count > Some(4)), "{all:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_entity_that_fails_with_no_other_beside_it_is_passed_over_too() {
+    let bench = tenant(1).await;
+    bench.sim.scenario().always(RequestKind::MachineLogonUsers, Fault::Status { status: 500, body: ErrorBody::Json });
+    let enricher = bench.enricher_of(machines(), named("related_logon_users"), Method::PerEntity);
+    let counts = bench.counts(machines(), &enricher).await;
+    assert!(counts.values().all(|counts| counts[0].is_none()));
+    assert_eq!(bench.store.count_states(enricher.stream()).await.expect("a store")[0].failed, 1);
+}
