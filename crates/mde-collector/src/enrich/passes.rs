@@ -4,7 +4,7 @@ use super::EnrichError;
 use super::list::{List, calm};
 use super::tally::Tally;
 use crate::record::{EntityKey, Identity, RawObject, StreamKey, unquoted};
-use crate::service::{Bulk, Count, Grouped, JOINT, OWNER, Pass, Read, Silence};
+use crate::service::{Bulk, Count, Grouped, JOINT, OWNER, Only, Pass, Read, Silence};
 use crate::store::{Counts, WallClock};
 use crate::telemetry::enrich as events;
 use mde_client::budget::Priority;
@@ -227,11 +227,10 @@ impl Shared {
         let (mut what, mut values) = (0, Vec::with_capacity(TOLD));
         loop {
             let next = groups.next()?;
-            if values.len() == TOLD || next.is_none_or(|(next, ..)| usize::from(next) != what) {
-                if let Some(Use { stream, count, .. }) = uses.get(what).filter(|_| !values.is_empty()) {
-                    self.store.tell_read(stream, count.field, taken_ms, &values).await?;
-                    values.clear();
-                }
+            let is_full = values.len() == TOLD || next.is_none_or(|(next, ..)| usize::from(next) != what);
+            if let Some(Use { stream, count, .. }) = uses.get(what).filter(|_| is_full && !values.is_empty()) {
+                self.store.tell_read(stream, count.field, taken_ms, &values).await?;
+                values.clear();
             }
             let Some((next, entity, value)) = next else { return Ok(()) };
             what = usize::from(next);
@@ -325,16 +324,20 @@ impl Shared {
 fn take(uses: &[Use], owner: &str, row: &[u8], tally: &mut Tally) -> Result<(), EnrichError> {
     let row = RawObject::parse(row)?;
     for (number, Use { stream, grouped, .. }) in (0_u8..).zip(uses) {
-        let Some(id) = joined(&row, owner, grouped.by) else { continue };
+        let Some(id) = joined(&row, owner, grouped.by).filter(|id| !id.is_empty()) else { continue };
         let value = joined(&row, owner, grouped.distinct)
-            .filter(|value| !grouped.digits || value.bytes().all(|octet| octet.is_ascii_digit()))
+            .filter(|value| match grouped.only {
+                Only::All => true,
+                Only::Filled => !value.is_empty(),
+                Only::Digits => !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_digit()),
+            })
             .map(|value| half(&Sha256::digest(value.as_bytes())));
         tally.add(number, entity_key(stream, &id).0, value)?;
     }
     Ok(())
 }
 
-/// Properties of a row, joined as the vendor joins them; `None` where one is null, absent or empty.
+/// Properties of a row, joined as the vendor joins them; `None` where one is null or absent.
 fn joined<'a>(row: &RawObject<'a>, owner: &'a str, names: &[&str]) -> Option<Cow<'a, str>> {
     let one = |name: &str| {
         if name == OWNER {
@@ -342,7 +345,7 @@ fn joined<'a>(row: &RawObject<'a>, owner: &'a str, names: &[&str]) -> Option<Cow
         }
         let (_, value) = row.members.iter().find(|(key, _)| unquoted(key).eq_ignore_ascii_case(name))?;
         match value.as_bytes() {
-            [b'"', ..] => Some(unquoted(value)).filter(|text| !text.is_empty()),
+            [b'"', ..] => Some(unquoted(value)),
             b"null" => None,
             _ => Some(Cow::Borrowed(*value)),
         }

@@ -14,6 +14,7 @@ use futures_util::stream::iter;
 use mde_client::budget::Priority;
 use mde_client::{Client, Get};
 use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -30,6 +31,8 @@ const CHOICES: u32 = 8;
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Pause after a failure that is not one entity's.
 const PAUSE: Duration = Duration::from_secs(5);
+/// So many batches in a row without an answer are an outage, or the fault of the last few entities.
+const OUTAGE: u32 = 3;
 /// Pause of the background after such a failure.
 const LONG_PAUSE: Duration = Duration::from_secs(60);
 
@@ -56,6 +59,8 @@ pub struct Enricher {
     chosen: Mutex<Vec<Option<Answer>>>,
     /// One batch of calls at a time, so that nothing is asked twice.
     turn: tokio::sync::Mutex<()>,
+    /// Batches in a row of which the server answered nothing.
+    outage: AtomicU32,
 }
 
 /// Counts of some rows.
@@ -80,13 +85,28 @@ impl Enricher {
         rules: Rules,
     ) -> Self {
         let chosen = Mutex::new(vec![None; counts.len()]);
-        Self { shared, client, stream, counts, rules, chosen, turn: tokio::sync::Mutex::new(()) }
+        Self {
+            shared,
+            client,
+            stream,
+            counts,
+            rules,
+            chosen,
+            turn: tokio::sync::Mutex::new(()),
+            outage: AtomicU32::new(0),
+        }
     }
 
     /// The stream.
     #[must_use]
     pub const fn stream(&self) -> &StreamKey {
         &self.stream
+    }
+
+    /// What it shares with the tenant's other streams.
+    #[cfg(test)]
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     fn store(&self) -> &dyn Counts {
@@ -107,8 +127,9 @@ impl Enricher {
         self.names().zip(self.chosen()).filter(|(_, answer)| answer.is_some_and(&is)).map(|(name, _)| name).collect()
     }
 
+    /// Names of the counts for which a call for each entity is made.
     fn per_entity(&self) -> Vec<&'static str> {
-        self.named(|answer| matches!(answer, Answer::PerEntity(_)))
+        self.named(|answer| matches!(answer, Answer::PerEntity(call) if !self.shared.is_denied(call.path)))
     }
 
     fn since_ms(&self) -> i64 {
@@ -288,10 +309,13 @@ impl Enricher {
                 Err(error) if error.is_denied() => return Err(error),
                 Err(error) => {
                     events::failed(&self.stream, &error);
-                    if deadline.is_none() {
+                    if deadline.is_none() && self.outage.load(Ordering::Relaxed) >= OUTAGE {
                         return Ok(false);
                     }
-                    sleep(PAUSE).await;
+                    tokio::select! {
+                        () = sleep(PAUSE) => {}
+                        () = until(deadline) => return Ok(false),
+                    }
                 }
             }
         }
@@ -311,8 +335,12 @@ impl Enricher {
             (count(&self.client, call, &wanted.id).await, call.path, wanted)
         };
         let outcomes: Vec<_> = iter(wanted).map(ask).buffer_unordered(TOGETHER).collect().await;
-        // Where others are answered, a server that fails fails for that entity.
+        // Where others are answered, a server that fails fails for that entity. The last few have no others beside them: they
+        // are taken for such after some failures in a row.
         let answered = outcomes.iter().any(|(outcome, ..)| matches!(outcome, Outcome::Count(_) | Outcome::Refused(_)));
+        let failed = if answered { 0 } else { self.outage.load(Ordering::Relaxed) + 1 };
+        self.outage.store(failed, Ordering::Relaxed);
+        let answered = answered || (outcomes.len() < BATCH as usize && failed >= OUTAGE);
         let (mut told, mut over) = (Vec::new(), None);
         let mut refused: Vec<String> = Vec::new();
         for (outcome, path, wanted) in outcomes {

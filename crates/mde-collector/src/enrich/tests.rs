@@ -19,6 +19,7 @@ use mde_sim::{Sim, SimConfig};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// What a test's entities have: id, then each count in the order of the table.
 type Table = BTreeMap<String, Vec<Option<u64>>>;
@@ -58,7 +59,27 @@ impl Budget for Plenty {
     fn throttled(&self, _: Family, _: &Throttle) {}
 }
 
+/// A budget of so many calls.
+struct Few(Semaphore);
+
+impl Few {
+    fn new(calls: usize) -> Self {
+        Self(Semaphore::new(calls))
+    }
+}
+
+#[async_trait]
+impl Budget for Few {
+    async fn acquire(&self, _: Family, _: Priority) -> Permit {
+        self.0.acquire().await.expect("it is never closed").forget();
+        Permit::new(|| ())
+    }
+
+    fn throttled(&self, _: Family, _: &Throttle) {}
+}
+
 /// A tenant, and a store for its counts.
+#[derive(Clone)]
 struct Bench {
     sim: Arc<Sim>,
     client: Client,
@@ -95,6 +116,24 @@ impl Bench {
         let shared = Shared::new(self.client.clone(), seam, std::env::temp_dir(), streams);
         let rules = Rules { method, max_age: Duration::from_secs(6 * 3_600), share: 0.8 };
         Arc::new(Enricher::new(shared, self.client.clone(), stream, counts, rules))
+    }
+
+    /// Readers of two services of one tenant.
+    fn pair(
+        &self,
+        one: (&'static ServiceDef, Vec<&'static Count>),
+        other: (&'static ServiceDef, Vec<&'static Count>),
+        method: Method,
+    ) -> (Enricher, Enricher) {
+        let stream =
+            |def: &ServiceDef| StreamKey { tenant: "one".to_owned(), service: def.name.to_owned(), query: None };
+        let streams = [&one, &other].map(|(def, counts)| (stream(def), counts.clone()));
+        let seam = (Arc::clone(&self.store), Arc::new(now_ms) as _);
+        let shared = Shared::new(self.client.clone(), seam, std::env::temp_dir(), streams.into());
+        let rules = Rules { method, max_age: Duration::from_secs(6 * 3_600), share: 0.8 };
+        let enricher =
+            |(def, counts)| Enricher::new(Arc::clone(&shared), self.client.clone(), stream(def), counts, rules);
+        (enricher(one), enricher(other))
     }
 
     /// The rows of a service's list.
@@ -144,6 +183,16 @@ impl Bench {
 }
 
 impl Enricher {
+    /// That is refused, as if a role for it were missing.
+    fn deny(&self, what: &'static str) {
+        self.shared().deny(what);
+    }
+
+    /// Exports are read as of a tenant so large that files are advised.
+    fn count_in_files(&self) {
+        self.shared().has(u64::MAX);
+    }
+
     /// Names an entity of the stream.
     fn key(&self, id: &str) -> EntityKey {
         let stream = self.stream();

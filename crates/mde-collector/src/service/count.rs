@@ -83,10 +83,21 @@ pub struct Grouped {
     /// Properties whose different values together are counted; a row where one is null or absent only shows that the entity is
     /// there.
     pub distinct: &'static [&'static str],
-    /// Whether only values made of digits count.
-    pub digits: bool,
+    /// Which of these values count.
+    pub only: Only,
     /// What it means that an entity has no row.
     pub silence: Silence,
+}
+
+/// Which values count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Only {
+    /// All, also one without letters: a product without a version is there in one version.
+    All,
+    /// Those with letters.
+    Filled,
+    /// Those made of digits.
+    Digits,
 }
 
 /// What it means that an entity has no row in a reading.
@@ -262,7 +273,7 @@ pub(super) const fn export(
     by: &'static [&'static str],
     distinct: &'static [&'static str],
 ) -> Bulk {
-    Bulk::Grouped(Grouped { pass, by, distinct, digits: false, silence: Silence::Unknown })
+    Bulk::Grouped(Grouped { pass, by, distinct, only: Only::Filled, silence: Silence::Unknown })
 }
 
 /// A list that belongs to one entity.

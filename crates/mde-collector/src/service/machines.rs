@@ -4,7 +4,7 @@ use super::count::{
     ADVISED, ALERT, ALERTS, EXPOSURES, INVENTORY, RECOMMENDATION, SOFTWARE, USER, VULNERABILITY, WEAKNESSES, count,
     export, list,
 };
-use super::{Bulk, Endpoint, Grouped, Key, OWNER, Pull, ServiceDef, Silence};
+use super::{Bulk, Endpoint, Grouped, Key, OWNER, Only, Pull, ServiceDef, Silence};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List machines API" and the official collector's tables.
@@ -35,7 +35,7 @@ pub static DEF: ServiceDef = ServiceDef {
                 pass: &ALERTS,
                 by: &["machineId"],
                 distinct: &["id"],
-                digits: false,
+                only: Only::Filled,
                 silence: Silence::Zero,
             })],
         ),
@@ -53,7 +53,7 @@ pub static DEF: ServiceDef = ServiceDef {
                 pass: &ADVISED,
                 by: &["id"],
                 distinct: &[OWNER],
-                digits: false,
+                only: Only::Filled,
                 silence: Silence::Zero,
             })],
         ),

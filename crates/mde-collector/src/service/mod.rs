@@ -11,7 +11,9 @@ mod recommendations;
 mod software;
 mod vulnerabilities;
 
-pub use count::{Answer, Bulk, Count, Grouped, JOINT, Method, OWNER, Part, Pass, PerEntity, Read, Related, Silence};
+pub use count::{
+    Answer, Bulk, Count, Grouped, JOINT, Method, OWNER, Only, Part, Pass, PerEntity, Read, Related, Silence,
+};
 
 use crate::record::{RawObject, content_hash, hex, row_hash};
 use mde_client::limits::Family;

@@ -1,7 +1,7 @@
 //! Security recommendations, as snapshots.
 
 use super::count::{ADVISED, RECOMMENDATION, SOFTWARE, VULNERABILITY, count, list, single};
-use super::{Bulk, Endpoint, Grouped, Key, OWNER, Pull, ServiceDef, Silence};
+use super::{Bulk, Endpoint, Grouped, Key, OWNER, Only, Pull, ServiceDef, Silence};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List all recommendations" and the official collector's tables.
@@ -34,7 +34,7 @@ pub static DEF: ServiceDef = ServiceDef {
                     pass: &ADVISED,
                     by: &[OWNER],
                     distinct: &["id"],
-                    digits: false,
+                    only: Only::Filled,
                     silence: Silence::Zero,
                 }),
             ],

@@ -1,7 +1,7 @@
 //! Installed software, as snapshots.
 
 use super::count::{EXPOSURES, INVENTORY, SOFTWARE, VULNERABILITY, WEAKNESSES, count, export, list};
-use super::{Bulk, Count, Endpoint, Grouped, Key, Pass, Pull, ServiceDef, Silence};
+use super::{Bulk, Count, Endpoint, Grouped, Key, Only, Pass, Pull, ServiceDef, Silence};
 use mde_client::limits::{self, Family};
 
 /// Properties of an export's row that make a product's id.
@@ -9,7 +9,7 @@ const PRODUCT: &[&str] = &["softwareVendor", "softwareName"];
 
 /// Different updates of Microsoft's that a product lacks: numbers; other vendors' have other names.
 const fn updates(pass: &'static Pass, by: &'static [&'static str], distinct: &'static [&'static str]) -> Bulk {
-    Bulk::Grouped(Grouped { pass, by, distinct, digits: true, silence: Silence::Unknown })
+    Bulk::Grouped(Grouped { pass, by, distinct, only: Only::Digits, silence: Silence::Unknown })
 }
 
 /// Source: vendor page "List software" and the official collector's tables.
@@ -54,7 +54,13 @@ pub static DEF: ServiceDef = ServiceDef {
             aliases: &["request_softtware_version_distributions"],
             field: "related_version_distribution",
             per_entity: list("/api/Software/{id}/distributions", SOFTWARE, Family::VulnerabilityManagement),
-            bulk: &[export(&INVENTORY, PRODUCT, &["softwareVersion"])],
+            bulk: &[Bulk::Grouped(Grouped {
+                pass: &INVENTORY,
+                by: PRODUCT,
+                distinct: &["softwareVersion"],
+                only: Only::All,
+                silence: Silence::Unknown,
+            })],
         },
     ],
     flatten: &[],

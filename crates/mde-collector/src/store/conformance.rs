@@ -5,6 +5,7 @@
 //! out, because it promises nothing beyond its own life.
 
 pub(super) mod cancel;
+pub(super) mod counts;
 pub(super) mod entities;
 pub(super) mod gone;
 pub(super) mod history;
@@ -94,6 +95,11 @@ macro_rules! every_store {
             entities: ids_of_any_content_come_back_as_they_were,
             entities: a_new_epoch_forgets_entities,
             entities: a_refused_commit_leaves_entities_as_they_were,
+            counts: a_count_is_unknown_until_it_is_told,
+            counts: those_tried_longest_ago_are_stale_first,
+            counts: a_whole_reading_tells_what_it_shows_and_of_the_rest_what_silence_means,
+            counts: counts_of_what_is_gone_are_forgotten,
+            counts: any_sequence_of_wishes_and_answers_behaves_as_the_model_says,
             history: a_record_is_found_by_its_id_with_all_that_led_to_it,
             history: traces_of_any_content_come_back_as_they_were,
             history: a_refused_commit_leaves_no_trace,

@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod demo;
 mod devo;
+mod enrich;
 mod exits;
 mod faults;
 mod harness;
