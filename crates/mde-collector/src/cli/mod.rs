@@ -9,11 +9,15 @@ mod run;
 mod signals;
 mod simulate;
 
-use crate::config::{Loaded, Options, Problems, load, load_job};
+use crate::config::{Config, Loaded, Options, Persistence, Problems, load, load_job};
+use crate::pipeline::clock::{Clock, SystemClock};
+use crate::quota::Quotas;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Everything worked.
 pub const DONE: u8 = 0;
@@ -46,7 +50,7 @@ struct Arguments {
 enum Command {
     /// The main job: pull and deliver until stopped.
     Run(run::Run),
-    /// Look at the configuration and say everything that is wrong with it.
+    /// Say everything that is wrong with the configuration, and whether everybody in it can be reached.
     Check(check::Check),
     /// Simulator, collector and outputs in one process: see it work.
     Demo(demo::Demo),
@@ -111,6 +115,25 @@ impl Source {
     }
 }
 
+/// The budgets of a configuration, kept where its state is; says so where they cannot be.
+async fn quotas(config: &Config, persistence: &Persistence) -> Result<Quotas, u8> {
+    Quotas::open(config, persistence, Arc::new(|| SystemClock.wall_ms())).await.map_err(|error| {
+        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        say(format_args!("failed to {error}{cause}"));
+        STORE
+    })
+}
+
+/// Whether these are inputs of the configuration; says so where one is not.
+fn known_tenants(config: &Config, tenants: &[String]) -> Result<(), u8> {
+    let Some(name) = tenants.iter().find(|name| config.inputs.iter().all(|input| input.name != **name)) else {
+        return Ok(());
+    };
+    let known: Vec<&str> = config.inputs.iter().map(|input| input.name.as_str()).collect();
+    say(format_args!("--tenant {name}: there is no such entry under inputs; there is {}", known.join(", ")));
+    Err(USAGE)
+}
+
 /// One thing for a person, on stderr.
 #[expect(clippy::print_stderr, reason = "the command line speaks to a person here")]
 fn say(what: impl std::fmt::Display) {
@@ -166,7 +189,7 @@ pub fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::Run(run) => run.run().await,
-            Command::Check(check) => check.run(),
+            Command::Check(check) => check.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Simulate(simulate) => simulate.run().await,
         }

@@ -6,8 +6,6 @@ use super::problem::Fault;
 pub(super) enum Answer {
     /// A warning, unless the value is this one, which is what happens anyway.
     Ignores(&'static str),
-    /// An error with the way out: to ignore it would be to do another thing than was asked for.
-    Refuses(&'static str),
     /// A warning that its reader gives, with others in one.
     Reader,
 }
@@ -20,10 +18,6 @@ static KEYS: &[(&str, &str, Answer)] = &[
     ("globals", "devo_sender_threshold_for_using_gzip_in_transport_layer", Answer::Reader),
     ("globals", "devo_sender_compression_level", Answer::Reader),
     ("globals", "devo_sender_compression_buffer_in_bytes", Answer::Reader),
-    ("inputs.*.credentials", "certificate_file", Answer::Refuses(PROOF)),
-    ("inputs.*.credentials", "key_file", Answer::Refuses(PROOF)),
-    ("inputs.*.credentials", "managed_identity", Answer::Refuses(PROOF)),
-    ("inputs.*.credentials", "federated_token_file", Answer::Refuses(PROOF)),
     ("inputs.*.services.*", "shape", Answer::Ignores("mde")),
     ("inputs.*.services.*", "scope", Answer::Ignores("endpoint")),
     ("inputs.*.services.*", "graph_filter", Answer::Ignores("")),
@@ -46,8 +40,6 @@ static WORDS: &[(&str, &str, &[&str], &str, &str)] = &[
 
 /// What is wrong with most of them.
 const LATER: &str = "is not available in this version";
-/// What proves an application's identity instead.
-const PROOF: &str = "use client_secret or client_secret_file";
 /// Where state lies instead.
 const STATE: &str = "write `persistence: {type: filesystem, config: {directory_name: state}}`";
 /// What is read instead.

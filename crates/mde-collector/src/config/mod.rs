@@ -178,7 +178,7 @@ pub struct Input {
 pub struct Credentials {
     /// Entra tenant: GUID or domain.
     pub tenant_id: String,
-    /// Application (client) id.
+    /// Application (client) id; empty for the identity that a machine has from its system.
     pub client_id: String,
     /// How the application proves itself.
     pub proof: Proof,
@@ -191,6 +191,17 @@ pub enum Proof {
     Secret(Secret),
     /// `client_secret_file`: read at each token request, so that a rotated secret is used.
     SecretFile(PathBuf),
+    /// A certificate that the app registration knows; both are read at each token request.
+    Certificate {
+        /// PEM.
+        certificate: PathBuf,
+        /// Its key, PEM; it may be the same file.
+        key: PathBuf,
+    },
+    /// The machine that we run on has it from its cloud.
+    Managed,
+    /// A file with another issuer's token, read at each token request.
+    Federated(PathBuf),
 }
 
 /// Where the tenant's APIs are.

@@ -31,7 +31,7 @@ impl Enrichment {
         let streams = sources.map(|source| (source.stream, source.service.counts)).collect();
         let (store, clock): (Arc<dyn Counts>, _) = (Arc::<dyn Store>::clone(store), Arc::clone(clock));
         let now: WallClock = Arc::new(move || clock.wall_ms());
-        let shared = Shared::new(tenant.defender(), (store, now), folder(config), streams);
+        let shared = Shared::new(tenant.shared().defender.clone(), (store, now), folder(config), streams);
         Self { shared, share: input.quota_share }
     }
 

@@ -4,6 +4,7 @@
 
 mod ask;
 pub mod batch;
+pub mod check;
 pub mod clock;
 mod counts;
 pub mod drive;

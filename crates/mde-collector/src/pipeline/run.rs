@@ -79,7 +79,7 @@ pub async fn run(
     let mut streams = Vec::new();
     let (mut background, mut enrichments) = (JoinSet::new(), Vec::new());
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
-        let tenant = Tenant::new(input, quotas.of(input))?;
+        let tenant = Tenant::new(input, quotas.of(input), &clock)?;
         let enrichment = Enrichment::new(config, input, options, &tenant, (&store, &clock));
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
             for source in Source::of(input, service) {

@@ -1,12 +1,14 @@
 //! The collector as its users meet it: the real binary, real sockets, the simulator as tenant and oracle.
 
 mod architecture;
+mod check;
 mod demo;
 mod devo;
 mod exits;
 mod faults;
 mod harness;
 mod hunting;
+mod identities;
 mod kills;
 mod letters;
 mod poison;
