@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod plan;
 mod run;
 mod signals;
 mod simulate;
@@ -52,6 +53,8 @@ enum Command {
     Run(run::Run),
     /// Say everything that is wrong with the configuration, and whether everybody in it can be reached.
     Check(check::Check),
+    /// Before anything runs: how many calls a configuration makes, and whether they fit Microsoft's quota.
+    Plan(plan::Plan),
     /// Simulator, collector and outputs in one process: see it work.
     Demo(demo::Demo),
     /// A tenant to try things on, without Microsoft.
@@ -190,6 +193,7 @@ pub fn main() -> ExitCode {
         match arguments.command {
             Command::Run(run) => run.run().await,
             Command::Check(check) => check.run().await,
+            Command::Plan(plan) => plan.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Simulate(simulate) => simulate.run().await,
         }

@@ -15,6 +15,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("quota", &["quota", "config", "telemetry"]),
     ("telemetry", &["telemetry", "record"]),
     ("enrich", &["enrich", "record", "service", "store", "telemetry"]),
+    ("plan", &["plan", "record", "service", "config", "pull", "enrich"]),
     ("output", &["output", "record", "config", "telemetry"]),
     (
         "pipeline",
@@ -29,6 +30,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "enrich",
             "store",
             "quota",
+            "plan",
             "output",
             "telemetry",
         ],
