@@ -9,6 +9,7 @@ pub mod flatten;
 pub mod obfuscate;
 pub mod output;
 pub mod pipeline;
+pub mod plan;
 pub mod pull;
 pub mod quota;
 pub mod record;

@@ -1,10 +1,9 @@
 //! `check`: everything that is wrong, at once, and everybody that a configuration names asked for once.
 
-use super::{DENIED, DONE, PARTLY, Source, USAGE, give, say};
+use super::{DENIED, DONE, PARTLY, Source, USAGE, give, quotas, say};
 use crate::config::{Config, Options};
 use crate::pipeline::check::{Finding, Verdict, check};
 use crate::pipeline::clock::{Clock, SystemClock};
-use crate::quota::Quotas;
 use clap::{Args, ValueEnum};
 use std::sync::Arc;
 
@@ -55,10 +54,9 @@ impl Check {
             false => {
                 let clock: Arc<dyn Clock> = Arc::new(SystemClock);
                 let persistence = &loaded.config.globals.persistence;
-                let now = Arc::new(|| SystemClock.wall_ms());
-                let quotas = match Quotas::open(&loaded.config, persistence, now).await {
+                let quotas = match quotas(&loaded.config, persistence).await {
                     Ok(quotas) => quotas,
-                    Err(error) => return super::run::unusable_quota(&error),
+                    Err(told) => return told,
                 };
                 match check(&loaded.config, &self.tenants, &quotas, &clock).await {
                     Ok(findings) => findings,

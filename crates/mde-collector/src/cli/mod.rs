@@ -6,15 +6,20 @@
 mod check;
 mod config;
 mod demo;
+mod plan;
 mod run;
 mod signals;
 mod simulate;
 
-use crate::config::{Config, Loaded, Options, Problems, load, load_job};
+use crate::config::{Config, Loaded, Options, Persistence, Problems, load, load_job};
+use crate::pipeline::clock::{Clock, SystemClock};
+use crate::quota::Quotas;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Everything worked.
 pub const DONE: u8 = 0;
@@ -51,6 +56,8 @@ enum Command {
     Check(check::Check),
     /// Schema, example and conversion of configurations.
     Config(config::Config),
+    /// Before anything runs: how many calls a configuration makes, and whether they fit Microsoft's quota.
+    Plan(plan::Plan),
     /// Simulator, collector and outputs in one process: see it work.
     Demo(demo::Demo),
     /// A tenant to try things on, without Microsoft.
@@ -112,6 +119,15 @@ impl Source {
             }
         }
     }
+}
+
+/// The budgets of a configuration, kept where its state is; says so where they cannot be.
+async fn quotas(config: &Config, persistence: &Persistence) -> Result<Quotas, u8> {
+    Quotas::open(config, persistence, Arc::new(|| SystemClock.wall_ms())).await.map_err(|error| {
+        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        say(format_args!("failed to {error}{cause}"));
+        STORE
+    })
 }
 
 /// Whether these are inputs of the configuration; says so where one is not.
@@ -181,6 +197,7 @@ pub fn main() -> ExitCode {
             Command::Run(run) => run.run().await,
             Command::Check(check) => check.run().await,
             Command::Config(config) => config.run(),
+            Command::Plan(plan) => plan.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Simulate(simulate) => simulate.run().await,
         }

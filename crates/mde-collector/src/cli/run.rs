@@ -1,11 +1,10 @@
 //! `run`: the main job.
 
 use super::signals::Signals;
-use super::{DENIED, DONE, PARTLY, STORE, Source, USAGE, say};
+use super::{DENIED, DONE, PARTLY, STORE, Source, USAGE, quotas, say};
 use crate::config::{Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
 use crate::pipeline::run::{self, Ended, RunError};
-use crate::quota::{QuotaError, Quotas};
 use crate::service;
 use crate::store::{Store, StoreError, sqlite};
 use clap::Args;
@@ -94,9 +93,9 @@ impl Run {
             Ok(store) => Arc::new(store),
             Err(error) => return unusable(&error),
         };
-        let quotas = match Quotas::open(&config, persistence, Arc::new(|| SystemClock.wall_ms())).await {
+        let quotas = match quotas(&config, persistence).await {
             Ok(quotas) => quotas,
-            Err(error) => return unusable_quota(&error),
+            Err(told) => return told,
         };
         let options = run::Options {
             once: self.once,
@@ -141,12 +140,5 @@ fn unusable(error: &StoreError) -> u8 {
         _ => "check the disk and the permissions of the state folder",
     };
     say(format_args!("way out: {way_out}"));
-    STORE
-}
-
-/// Says why the record of calls cannot be used.
-pub fn unusable_quota(error: &QuotaError) -> u8 {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    say(format_args!("failed to {error}{cause}"));
     STORE
 }

@@ -11,8 +11,9 @@ mod related;
 mod stream;
 mod tally;
 
+pub use choose::{Choice, Facts, choose};
 pub use passes::Shared;
-pub use stream::{Counted, Enricher, Rules};
+pub use stream::{Counted, Enricher, Rules, affordable};
 
 use crate::record::JsonError;
 use crate::store::StoreError;

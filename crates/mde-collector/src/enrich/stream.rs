@@ -468,7 +468,8 @@ fn refusable(answer: Answer) -> &'static str {
 }
 
 /// Calls in an hour that a whole refresh of one count may take: a quarter of what we may use.
-fn affordable(count: &Count, share: f64) -> u64 {
+#[must_use]
+pub fn affordable(count: &Count, share: f64) -> u64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a few thousand calls")]
     let calls = (f64::from(count.per_entity.family.limits().per_hour) * share / 4.0) as u64;
     calls

@@ -10,6 +10,7 @@ mod counts;
 pub mod drive;
 pub mod gate;
 mod lease;
+pub mod plan;
 pub mod retry;
 mod rows;
 pub mod run;

@@ -16,6 +16,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("telemetry", &["telemetry", "record"]),
     ("enrich", &["enrich", "record", "service", "store", "telemetry"]),
     ("status", &["status", "record", "store"]),
+    ("plan", &["plan", "record", "service", "config", "pull", "enrich"]),
     ("output", &["output", "record", "config", "telemetry"]),
     (
         "pipeline",
@@ -30,6 +31,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "enrich",
             "store",
             "quota",
+            "plan",
             "output",
             "telemetry",
             "status",

@@ -13,6 +13,7 @@ mod hunting;
 mod identities;
 mod kills;
 mod letters;
+mod plan;
 mod poison;
 mod pulls;
 mod quota;
