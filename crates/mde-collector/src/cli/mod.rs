@@ -4,10 +4,14 @@
 //! every tenant; 4 the state store is unusable.
 
 mod check;
+mod chosen;
 mod demo;
+mod explain;
+mod place;
 mod run;
 mod signals;
 mod simulate;
+mod state;
 
 use crate::config::{Loaded, Options, Problems, load, load_job};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -52,6 +56,10 @@ enum Command {
     Demo(demo::Demo),
     /// A tenant to try things on, without Microsoft.
     Simulate(simulate::Simulate),
+    /// Checkpoints, outbox, dead letters: look, check, start again, move.
+    State(state::State),
+    /// Where one record is: when it was seen, as which events it was stored, where they are.
+    Explain(explain::Explain),
 }
 
 /// Form of the log.
@@ -169,6 +177,8 @@ pub fn main() -> ExitCode {
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run().await,
             Command::Simulate(simulate) => simulate.run().await,
+            Command::State(state) => state.run().await,
+            Command::Explain(explain) => explain.run().await,
         }
     });
     ExitCode::from(code)

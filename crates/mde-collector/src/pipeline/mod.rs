@@ -6,6 +6,7 @@ mod ask;
 pub mod batch;
 pub mod clock;
 pub mod drive;
+pub mod explain;
 pub mod gate;
 mod lease;
 pub mod retry;

@@ -7,6 +7,7 @@ mod exits;
 mod faults;
 mod harness;
 mod hunting;
+mod keeping;
 mod kills;
 mod letters;
 mod poison;
