@@ -231,7 +231,8 @@ async fn entity(
     let ids: BTreeSet<String> = event_id.iter().cloned().collect();
     let found = located(store, stream, None, &ids).await?;
     let mut outputs = Vec::new();
-    if !ids.is_empty() && !(only_changes && found.is_empty()) {
+    let expected = !only_changes || !found.is_empty();
+    if !ids.is_empty() && expected {
         for place in places.iter().filter(|place| place.stream == *stream) {
             outputs.extend(fates(store, place, &ids, 1, (&found, None)).await?);
         }

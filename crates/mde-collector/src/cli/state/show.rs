@@ -144,7 +144,7 @@ fn size(octets: u64) -> String {
         return format!("{octets} B");
     };
     // Tenths, without a float.
-    let tenths = u128::from(octets) * 10 >> (10 * power);
+    let tenths = (u128::from(octets) * 10) >> (10 * power);
     format!("{}.{} {}", tenths / 10, tenths % 10, units[power - 1])
 }
 

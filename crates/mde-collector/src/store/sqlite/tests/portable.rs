@@ -154,7 +154,7 @@ async fn rows_that_end_early_or_make_no_sense_leave_the_store_empty() {
     let exported = rows(&old).await;
     let to = Disk::new();
     let new = to.open_store().await.expect("open");
-    let mut left = exported.iter().cloned().take(exported.len() - 1);
+    let mut left = exported.iter().take(exported.len() - 1).cloned();
     let mut next = || left.next().map(Some).ok_or_else(|| StoreError::Carrier("read: cut off".to_owned()));
     assert!(matches!(new.import(&mut next).await, Err(StoreError::Carrier(_))));
     take(&new, &exported[1..]).await.expect_err("the first stream was never told");
