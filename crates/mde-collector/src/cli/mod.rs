@@ -4,12 +4,16 @@
 //! every tenant; 4 the state store is unusable.
 
 mod check;
+mod chosen;
 mod config;
 mod demo;
+mod explain;
+mod place;
 mod plan;
 mod run;
 mod signals;
 mod simulate;
+mod state;
 
 use crate::config::{Config, Loaded, Options, Persistence, Problems, load, load_job};
 use crate::pipeline::clock::{Clock, SystemClock};
@@ -62,6 +66,10 @@ enum Command {
     Demo(demo::Demo),
     /// A tenant to try things on, without Microsoft.
     Simulate(simulate::Simulate),
+    /// Checkpoints, outbox, dead letters: look, check, start again, move.
+    State(state::State),
+    /// Where one record is: when it was seen, as which events it was stored, where they are.
+    Explain(explain::Explain),
 }
 
 /// Form of the log.
@@ -200,6 +208,8 @@ pub fn main() -> ExitCode {
             Command::Plan(plan) => plan.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Simulate(simulate) => simulate.run().await,
+            Command::State(state) => state.run().await,
+            Command::Explain(explain) => explain.run().await,
         }
     });
     ExitCode::from(code)

@@ -8,6 +8,7 @@ pub mod check;
 pub mod clock;
 mod counts;
 pub mod drive;
+pub mod explain;
 pub mod gate;
 mod lease;
 pub mod plan;

@@ -25,12 +25,12 @@ pub struct Only<'a> {
 
 impl Only<'_> {
     /// Whether nothing is left out.
-    const fn all(&self) -> bool {
+    pub(super) const fn all(&self) -> bool {
         self.services.is_empty() && self.tenants.is_empty()
     }
 
     /// Whether this stream is asked for.
-    fn asks(&self, source: &Source) -> bool {
+    pub(super) fn asks(&self, source: &Source) -> bool {
         let named = |names: &[String], name: &str| names.is_empty() || names.iter().any(|asked| asked == name);
         named(self.services, &source.stream.service) && named(self.tenants, &source.input)
     }
@@ -119,7 +119,7 @@ fn left_over(key: &StreamKey, state: &StreamState) -> StreamFacts {
 }
 
 /// A gap as it is told.
-fn set_aside(gap: Gap) -> SetAside {
+pub(super) fn set_aside(gap: Gap) -> SetAside {
     SetAside { from: moment(gap.from_ms), to: moment(gap.to_ms), id: gap.id, reason: gap.reason }
 }
 

@@ -50,6 +50,12 @@ pub enum StoreError {
         /// The format that is read.
         known: i64,
     },
+    /// Somebody wants to fill it from a file, and it is not empty.
+    #[error("import: the state folder is not empty")]
+    NotEmpty,
+    /// The file that a store is read from or written to.
+    #[error("{0}")]
+    Carrier(String),
     /// The lease is somebody else's by now.
     #[error("commit under lease {name:?} with fence {fence}: it has been given to somebody else")]
     LeaseLost {

@@ -16,6 +16,7 @@
 //! 8. **What a dead writer left invisible** is removed when the store is opened, and never delivered.
 
 mod error;
+pub mod portable;
 pub mod sqlite;
 
 pub use error::StoreError;

@@ -11,6 +11,7 @@ mod faults;
 mod harness;
 mod hunting;
 mod identities;
+mod keeping;
 mod kills;
 mod letters;
 mod plan;

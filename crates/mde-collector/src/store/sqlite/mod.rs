@@ -20,6 +20,7 @@ mod many;
 mod note;
 mod outputs;
 mod passage;
+mod portable;
 mod position;
 mod read;
 mod stream;
@@ -27,6 +28,7 @@ mod trace;
 
 pub use files::foreign_files;
 
+use super::portable::{Portable, Rows, Sink};
 use super::{
     Attached, BatchId, Checkpoints, Commit, CountKind, CountState, Counts, DeadLetter, DeadLetters, Depth, Entities,
     History, Jump, Known, LastSeen, Lease, Leases, Note, Notes, Outbox, OutputState, Outputs, Passage, Place, Refusal,
@@ -590,6 +592,20 @@ impl Leases for SqliteStore {
         let now_ms = (self.now)();
         let mut reader = self.reader().await?;
         self.named(lease::held(&mut reader, now_ms).await)
+    }
+}
+
+#[async_trait]
+impl Portable for SqliteStore {
+    async fn export(&self, sink: &mut Sink<'_>) -> Result<(), StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(portable::export(&mut reader, sink).await)
+    }
+
+    async fn import(&self, rows: &mut Rows<'_>) -> Result<u64, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = portable::import(&mut transaction, rows).await;
+        self.end(transaction, result).await
     }
 }
 

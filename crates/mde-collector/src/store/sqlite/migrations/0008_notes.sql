@@ -1,5 +1,5 @@
--- Format 7: when outputs passed what, what names a traced version, and what a running process says of itself.
-PRAGMA user_version = 7;
+-- Format 8: when outputs passed what, what names a traced version, and what a running process says of itself.
+PRAGMA user_version = 8;
 
 ALTER TABLE trace ADD COLUMN version TEXT NOT NULL DEFAULT '';  -- parts of the version's name, joined by NUL; '': not noted
 
