@@ -365,5 +365,6 @@ fn progress(outcome: &Outcome) -> Progress {
         backwards: outcome.backwards,
         memory: outcome.memory.clone(),
         forget_before_ms: outcome.forget_before_ms,
+        keep: outcome.keep.clone(),
     }
 }

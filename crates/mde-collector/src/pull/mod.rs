@@ -248,8 +248,10 @@ pub struct Outcome {
     pub backwards: bool,
     /// The machine's memory in its own words, if it has changed.
     pub memory: Option<String>,
-    /// Keys before this are forgotten.
+    /// Keys before this are forgotten. Unit: milliseconds since 1970, UTC.
     pub forget_before_ms: Option<i64>,
+    /// But for those in these spans `[from, to)`, which are set aside. Counts only beside it; same unit.
+    pub keep: Vec<(i64, i64)>,
     /// A snapshot has ended: its last event, where one is asked for, and a line in the log.
     pub ended: Option<SnapshotEnd>,
     /// What was set aside just now.
