@@ -261,9 +261,11 @@ pub struct Outcome {
 /// How a snapshot ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotEnd {
+    /// Its number.
+    pub number: u64,
     /// Which one; not always the one under way. Unit: milliseconds since 1970, UTC.
     pub pulled_ms: i64,
-    /// Entities in it.
+    /// Entities in it that the machine knows of. The store may know more: a page that was stored in part before a kill.
     pub count: u64,
     /// Whether all of them are.
     pub complete: bool,
