@@ -11,7 +11,7 @@ use super::setup::Clients;
 use super::source::Source;
 use crate::enrich::{EnrichError, Enricher};
 use crate::pull::clock::{Reading, SPREAD_WARNING_MS};
-use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, Step};
+use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, SnapshotEnd, Step};
 use crate::record::{BatchHead, StreamKey};
 use crate::status::Word;
 use crate::store::{Lease, Progress, Store};
@@ -445,13 +445,16 @@ impl Puller {
         for gap in &outcome.set_aside {
             events::set_aside(&self.source.stream, gap.id.as_deref(), gap.from_ms, gap.to_ms, &gap.reason);
         }
-        if let Some(end) = &outcome.ended {
+        if let Some(end) = outcome.ended {
+            // Of a page that was stored in part before a kill only the store knows the rows.
+            let (absent, known) = self.store.count_absent(&self.source.stream, end.number).await?;
+            let end = SnapshotEnd { count: known - absent + pulling.batch.entity_count(), ..end };
             events::snapshot_ended(&self.source.stream, end.pulled_ms, end.count, end.complete);
             if end.drift {
                 events::drift(&self.source.stream, end.pulled_ms);
             }
             if self.source.service.snapshot_marker {
-                self.intake.marker(end, &mut pulling.batch).await?;
+                self.intake.marker(&end, &mut pulling.batch).await?;
             }
         }
         pulling.report.events += pulling.batch.commit(progress(outcome)).await?;
@@ -466,5 +469,6 @@ fn progress(outcome: &Outcome) -> Progress {
         backwards: outcome.backwards,
         memory: outcome.memory.clone(),
         forget_before_ms: outcome.forget_before_ms,
+        keep: outcome.keep.clone(),
     }
 }

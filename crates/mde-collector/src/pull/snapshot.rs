@@ -220,8 +220,8 @@ impl<R: Reading> Machine for Snapshots<R> {
                 return outcome;
             }
             memory.usual = memory.usual.max(reading.stumbles());
-            let (count, pulled_ms) = (under_way.count, memory.pulled_ms);
-            outcome.ended = Some(SnapshotEnd { pulled_ms, count, complete: false, drift: false });
+            let (number, count, pulled_ms) = (memory.number, under_way.count, memory.pulled_ms);
+            outcome.ended = Some(SnapshotEnd { number, pulled_ms, count, complete: false, drift: false });
         }
         memory.number += 1;
         // The id names the versions of its rows, so it is never that of an earlier one, whatever the clock says.
@@ -350,6 +350,6 @@ impl<R: Reading> Memory<R> {
                 outcome.set_aside.push(self.set_aside(reason, now_ms));
             }
         }
-        outcome.ended = Some(SnapshotEnd { pulled_ms, count, complete, drift });
+        outcome.ended = Some(SnapshotEnd { number: self.number, pulled_ms, count, complete, drift });
     }
 }

@@ -70,6 +70,9 @@ pub struct Progress {
     /// The horizon: keys whose time is before it are forgotten, those of this very commit included. `None` leaves it where
     /// it is; one that lies before the last one brings no key back. Unit: milliseconds since 1970, UTC.
     pub forget_before_ms: Option<i64>,
+    /// Spans `[from, to)` whose keys are not forgotten although they lie before it, all of them: one that is not named any
+    /// more is given up, and one that comes late brings no key back. Counts only beside `forget_before_ms`. Unit as there.
+    pub keep: Vec<(i64, i64)>,
 }
 
 /// One commit: a batch becomes visible (if there is one), its keys are stored, progress is made.

@@ -413,7 +413,7 @@ inputs:
 fn a_relative_configuration_is_also_looked_up_in_the_folder_config() {
     // The names are those of no file, so that only the look-up itself is seen.
     let problems = load(Path::new("no-such-configuration.yaml"), &environment, Options::default()).unwrap_err();
-    let help = "looked for no-such-configuration.yaml, config/no-such-configuration.yaml";
+    let help = "looked for no-such-configuration.yaml, config/no-such-configuration.yaml, seen from the working directory; name it with `--config FILE` or in CONFIG_FILE";
     assert_eq!(problems.0[0].help.as_deref(), Some(help));
 }
 

@@ -122,7 +122,7 @@ pub(super) async fn commit(
         Some(count) => Some(show(connection, lease, &row, stream, count, now_ms).await?),
         None => None,
     };
-    keys::store(connection, &row, stream, &commit.keys, commit.progress.forget_before_ms).await?;
+    keys::store(connection, &row, stream, &commit.keys, &commit.progress).await?;
     entities::store(connection, &row, &commit.seen, &commit.gone).await?;
     trace::store(connection, &row, number, &commit.history, now_ms).await?;
     stream::progress(connection, &row, stream, &commit.progress).await?;

@@ -17,9 +17,14 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 /// What our files carry in their header. The first migration writes it.
 const APPLICATION_ID: i64 = 1_296_319_811;
 
+/// The formats that there have been.
+pub(super) fn formats() -> impl Iterator<Item = i64> {
+    MIGRATIONS.iter().map(|migration| migration.version)
+}
+
 /// The newest format that this version reads.
 pub(super) fn newest_format() -> i64 {
-    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
+    formats().max().unwrap_or_default()
 }
 
 /// Brings the tables to the newest format.

@@ -122,6 +122,7 @@ pub(super) async fn start_again(
     .bind(Vec::new())
     .fetch_one(&mut *connection)
     .await?;
+    keys::keep(connection, row.id, &[]).await?;
     many::sweep_old_epochs(connection, &row, keys::SWEEP).await?;
     Ok(row.state())
 }
