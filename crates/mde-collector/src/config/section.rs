@@ -268,7 +268,6 @@ impl<'r> Section<'r> {
         let kept = match answer {
             Answer::Refuses(instead) => return self.report.error(entry.at(), fault.help(*instead)),
             Answer::Ignores(kept) => kept,
-            Answer::Reader => return,
         };
         let before = self.report.error_count();
         key.probe(self);

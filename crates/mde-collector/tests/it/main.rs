@@ -18,3 +18,4 @@ mod simulate;
 mod snapshots;
 mod state;
 mod table;
+mod wire;
