@@ -3,7 +3,6 @@
 use super::*;
 use crate::config::outputs::compression::Gzip;
 use crate::record::Position;
-use std::time::Instant;
 
 /// Octets of one event.
 const EVENT: usize = 2_500;
