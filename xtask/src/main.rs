@@ -53,6 +53,8 @@ enum Bench {
     Flatten,
     /// Commits, reads, octets written and memory of the store.
     Store,
+    /// What sending costs over TCP, TLS and TLS with gzip, and its memory with a receiver that stands still.
+    Ship,
 }
 
 fn main() -> Result<()> {
@@ -87,13 +89,15 @@ fn bench(which: Bench, more: &[String]) -> Result<()> {
         Bench::Start => end_to_end("start"),
         Bench::EndToEnd => end_to_end("end-to-end"),
         Bench::Flatten => cargo_with(&of("flatten"), more),
-        Bench::Store => {
-            let test =
-                ["test", "--release", "--quiet", "--package", "mde-collector", "--lib", "sqlite::tests::measure"];
-            let told = ["--", "--ignored", "--nocapture", "--test-threads", "1"];
-            cargo_with(&[&test[..], &told].concat(), more)
-        }
+        Bench::Store => cargo_with(&measure("sqlite::tests::measure"), more),
+        Bench::Ship => cargo_with(&measure("devo::tests::measure"), more),
     }
+}
+
+/// Runs the measurements of that name, which stand among the tests since they need what only a test may see.
+fn measure(name: &str) -> [&str; 11] {
+    let told = ["--ignored", "--nocapture", "--test-threads=1"];
+    ["test", "--release", "--quiet", "--package", "mde-collector", "--lib", name, "--", told[0], told[1], told[2]]
 }
 
 /// Licences, bans and sources need nothing but the tree; advisories need today's database.

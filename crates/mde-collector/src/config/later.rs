@@ -6,8 +6,6 @@ use super::problem::Fault;
 pub(super) enum Answer {
     /// A warning, unless the value is this one, which is what happens anyway.
     Ignores(&'static str),
-    /// A warning that its reader gives, with others in one.
-    Reader,
 }
 
 /// The keys: section, key, answer.
@@ -15,18 +13,9 @@ static KEYS: &[(&str, &str, Answer)] = &[
     ("globals", "status", Answer::Ignores("false")),
     ("globals", "internal_messages", Answer::Ignores("false")),
     ("globals", "inputs_dir", Answer::Ignores("")),
-    ("globals", "devo_sender_threshold_for_using_gzip_in_transport_layer", Answer::Reader),
-    ("globals", "devo_sender_compression_level", Answer::Reader),
-    ("globals", "devo_sender_compression_buffer_in_bytes", Answer::Reader),
     ("inputs.*.services.*", "shape", Answer::Ignores("mde")),
     ("inputs.*.services.*", "scope", Answer::Ignores("endpoint")),
     ("inputs.*.services.*", "graph_filter", Answer::Ignores("")),
-    ("outputs.*.config", "threshold_for_using_gzip_in_transport_layer", Answer::Reader),
-    ("outputs.*.config", "compression_level", Answer::Reader),
-    ("outputs.*.config", "compression_buffer_in_bytes", Answer::Reader),
-    ("outputs.*.config", "concurrent_connections", Answer::Ignores("1")),
-    ("outputs.*.config", "rotate", Answer::Ignores("")),
-    ("outputs.*.config", "compress", Answer::Ignores("none")),
 ];
 
 /// The words of a key: section, key, words, what is wrong with them, way out.

@@ -126,10 +126,12 @@ fn assemble(report: &Report<'_>, file: &Path, root: &Node) -> Option<Config> {
     let globals = globals::load(top.section(&GLOBALS));
     let declared = outputs::declared(&top, &OUTPUTS);
     let names: Vec<String> = declared.iter().map(|(name, _)| name.clone()).collect();
-    let outputs = outputs::load(declared);
+    let mut outputs = outputs::load(declared);
     let inputs = inputs::load(&top.section(&INPUTS), &names);
     top.finish();
-    Some(Config { file: file.to_owned(), globals: globals?, outputs, inputs }).filter(|_| !report.has_error())
+    let globals = globals?;
+    outputs.iter_mut().for_each(|entry| entry.output.under(&globals));
+    Some(Config { file: file.to_owned(), globals, outputs, inputs }).filter(|_| !report.has_error())
 }
 
 /// Keys of the second file of the collector-server form, and their names in the common one.

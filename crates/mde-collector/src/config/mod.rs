@@ -81,7 +81,7 @@ pub struct Globals {
     /// Own log events go to the Devo outputs as well. Default false.
     pub internal_messages: bool,
     /// Compression of all Devo outputs; it wins over an output's own.
-    pub gzip: Option<outputs::compression::Gzip>,
+    pub gzip: outputs::compression::Gzip,
 }
 
 /// The status page, health and metrics.

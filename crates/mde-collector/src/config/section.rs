@@ -267,7 +267,6 @@ impl<'r> Section<'r> {
         let fault = Fault::new(format!("`{}` is not available in this version", entry.key));
         let kept = match answer {
             Answer::Ignores(kept) => kept,
-            Answer::Reader => return,
         };
         let before = self.report.error_count();
         key.probe(self);

@@ -196,6 +196,7 @@ impl Shipper {
     async fn round(&mut self, lease: &Lease, order: &mut watch::Receiver<Order>) -> Result<bool, ShipError> {
         let mut idle = true;
         let mut last = Instant::now();
+        self.output.backlog(self.store.depth(&self.name).await?.bytes);
         for stream in self.written.keys().cloned().collect::<Vec<_>>() {
             loop {
                 let frames = self.store.read(&stream, self.written[&stream], READ_BYTES).await?;
@@ -207,6 +208,8 @@ impl Shipper {
                     let shaped = self.shape.apply(&stream, frame);
                     let position = shaped.frame.position;
                     if let Some(memory) = self.output.announce(&shaped.frame)? {
+                        // It belongs to the positions that were confirmed last, so those are stored first.
+                        self.settle(lease).await?;
                         self.store.advance(lease, &self.name, &[], Some(&memory)).await?;
                     }
                     let written = within(order, self.output.write(&shaped.frame)).await?;
@@ -242,6 +245,7 @@ impl Shipper {
     }
 
     async fn confirm(&mut self, lease: &Lease) -> Result<(), ShipError> {
+        self.output.backlog(self.store.depth(&self.name).await?.bytes);
         let confirmed = self.output.confirmed().await?;
         self.advance(lease, confirmed).await
     }
@@ -253,6 +257,11 @@ impl Shipper {
             self.landed.refused.extend(flown.refused);
             self.landed.memory.clone_from(&confirmed.memory);
         }
+        self.settle(lease).await
+    }
+
+    /// Tells the store what has landed.
+    async fn settle(&mut self, lease: &Lease) -> Result<(), ShipError> {
         let Landed { positions, memory, refused } = &self.landed;
         if positions.is_empty() {
             let word = if self.flying.is_empty() { OutputWord::Idle } else { OutputWord::Connected };

@@ -24,3 +24,4 @@ mod simulate;
 mod snapshots;
 mod state;
 mod table;
+mod wire;

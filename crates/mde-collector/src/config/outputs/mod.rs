@@ -10,11 +10,12 @@ use super::problem::Fault;
 use super::report::At;
 use super::section::Section;
 use super::tree::{Entry, Node, Value};
-use super::{From, OutputEntry};
+use super::{From, Globals, OutputEntry};
 use std::time::Duration;
 
 /// An output of the configuration.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each output that is configured, made once")]
 pub enum OutputConfig {
     /// `console`, `stdout`.
     Console(console::Console),
@@ -25,6 +26,14 @@ pub enum OutputConfig {
 }
 
 impl OutputConfig {
+    /// Takes over what `globals` says to outputs; it wins.
+    pub(super) fn under(&mut self, globals: &Globals) {
+        match self {
+            Self::Devo(devo) => devo.gzip = devo.gzip.map(|own| own.under(globals.gzip)),
+            Self::Console(_) | Self::File(_) => {}
+        }
+    }
+
     /// First and longest wait after a failure: the official keys where an output has them.
     #[must_use]
     pub const fn waits(&self) -> (Duration, Duration) {

@@ -77,6 +77,11 @@ impl Template {
         path
     }
 
+    /// Whether each day has a path of its own.
+    pub(super) fn has_date(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Date))
+    }
+
     /// The whole path where there is no placeholder in it, else the folder in front of the first one.
     pub(super) fn fixed_part(&self) -> PathBuf {
         let Some(Piece::Literal(first)) = self.0.first() else { return PathBuf::from(".") };
