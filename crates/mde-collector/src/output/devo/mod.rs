@@ -12,9 +12,8 @@ mod connection;
 mod header;
 mod ledger;
 mod socket;
-mod tls;
 
-use super::{Confirmed, Offset, Output, OutputError, Written};
+use super::{Confirmed, Offset, Output, OutputError, Written, tls};
 use crate::config::outputs::devo as config;
 use crate::config::outputs::devo::Confirm;
 use crate::record::{ErrorClass, StoredFrame};
