@@ -4,14 +4,17 @@
 //! that output's own tests.
 
 pub(super) mod certificates;
+pub(super) mod http;
 pub(super) mod receiver;
 pub(super) mod ship;
 pub(super) mod subjects;
 
 use super::Output;
+use crate::config::outputs::http::{Compress, Preset};
 use crate::output::Offset;
 use async_trait::async_trait;
 use futures_util::FutureExt;
+use http::HttpSubject;
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt, SeedableRng};
 use ship::{Event, Shipper, frames};
@@ -218,4 +221,10 @@ conformance! {
     tls_acked: StreamSubject::tls(Some(Duration::ZERO)).await;
     tls_acked_late: StreamSubject::tls(Some(Duration::from_secs(3600))).await;
     tls_closed: StreamSubject::tls(None).await;
+    http_lines: HttpSubject::new(Preset::Ndjson).await;
+    http_array_zstd: HttpSubject::new(Preset::JsonArray).await.sending(|sending| sending.compress = Compress::Zstd);
+    http_splunk: HttpSubject::new(http::splunk(None)).await;
+    http_splunk_acked: HttpSubject::new(http::splunk(Some(PATIENCE))).await;
+    http_elasticsearch: HttpSubject::new(http::elasticsearch()).await;
+    http_devo_gzip: HttpSubject::new(http::devo()).await.sending(|sending| sending.compress = Compress::Gzip);
 }

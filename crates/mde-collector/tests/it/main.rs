@@ -6,6 +6,7 @@ mod devo;
 mod exits;
 mod faults;
 mod harness;
+mod http;
 mod hunting;
 mod kills;
 mod letters;
