@@ -205,7 +205,7 @@ pub(super) fn address_of_proxy(text: &str) -> Result<Secret, Fault> {
 }
 
 /// Whether an address stays on this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -36,6 +36,7 @@ mod tests;
 
 pub use crate::flatten::{FlattenConfig, Selection};
 pub use crate::obfuscate::Obfuscation;
+pub(crate) use endpoints::is_loopback;
 pub use example::example;
 pub use load::{Loaded, Options, load, load_job};
 pub use outputs::OutputConfig;

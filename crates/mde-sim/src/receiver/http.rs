@@ -406,7 +406,7 @@ fn stored(shared: &Shared, request: &Request) -> Reply {
 fn bulk(shared: &Shared, config: &HttpConfig, request: &Request, fault: Option<HttpFault>) -> Reply {
     let text = String::from_utf8_lossy(&request.body).into_owned();
     let lines: Vec<&str> = text.lines().collect();
-    if !text.ends_with('\n') || lines.len() % 2 != 0 {
+    if !text.ends_with('\n') || !lines.len().is_multiple_of(2) {
         return (400, String::new(), String::new());
     }
     let (mut errors, mut items, mut taken) = (false, Vec::new(), Vec::new());

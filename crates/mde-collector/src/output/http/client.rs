@@ -4,6 +4,7 @@
 //! used from then on, and while one cannot be read the old ones stay in use.
 
 use super::answer::Answer;
+use crate::config::is_loopback;
 use crate::config::outputs::http::{Auth, Http, Token};
 use crate::output::{OutputError, tls};
 use crate::record::ErrorClass;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
-use url::{Host, Url};
+use url::Url;
 
 /// How often files are looked at while everything works. Source: design, "a file within 60 s".
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -117,7 +118,7 @@ impl Client {
         content: Option<Content>,
     ) -> Result<Answer, OutputError> {
         let target = self.target.clone();
-        let patience = self.config.timeout();
+        let patience = self.config.sending.timeout;
         let ready = self.ready().await?;
         let mut request = Request::new(method, url);
         request.headers_mut().extend(ready.headers.clone());
@@ -157,13 +158,6 @@ impl Client {
             self.look_at = Some(now + LOOK_AGAIN);
         }
         Ok(self.ready.as_ref().expect("what is not ready was made ready above or has failed"))
-    }
-}
-
-impl Http {
-    /// Longest time for one request.
-    fn timeout(&self) -> Duration {
-        self.sending.timeout
     }
 }
 
@@ -233,11 +227,11 @@ fn client(config: &Http) -> Result<reqwest::Client, SetupError> {
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(trust)
         .user_agent(concat!("mde-collector/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(config.timeout())
+        .connect_timeout(config.sending.timeout)
         .pool_idle_timeout(IDLE)
         .redirect(redirect::Policy::none());
     let builder = match &config.sending.proxy {
-        _ if is_local(&config.url) => builder.no_proxy(),
+        _ if Url::parse(&config.url).is_ok_and(|url| is_loopback(&url)) => builder.no_proxy(),
         Some(proxy) => {
             let proxy = Proxy::all(proxy.expose()).map_err(|_| SetupError::Proxy)?;
             builder.proxy(proxy.no_proxy(NoProxy::from_env()))
@@ -245,16 +239,6 @@ fn client(config: &Http) -> Result<reqwest::Client, SetupError> {
         None => builder,
     };
     builder.build().map_err(SetupError::Http)
-}
-
-/// Whether an address is this machine's.
-fn is_local(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    })
 }
 
 /// Sends a request and reads its answer as far as it is of use.

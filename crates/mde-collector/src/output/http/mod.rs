@@ -37,12 +37,11 @@ use url::Url;
 /// What stays as it is in a part of an address.
 const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Requests that may wait for their acknowledgement at once; writing waits while there are more. Splunk keeps at most
-/// 10 million numbers for all channels and a thousand channels, by its defaults.
+/// Requests that may wait for their acknowledgement at once; writing waits while there are more, which bounds what is sent
+/// again when a word never comes.
 const MOST_WAITING: usize = 500;
 
-/// Time between two questions for acknowledgements while we wait for them. Splunk's own advice is 10 s for its indexers'
-/// sake; a question of ours costs one small request and is asked only while something waits.
+/// Time between two questions for acknowledgements while something waits for one; a question is one small request.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// A receiver over HTTP.
@@ -142,7 +141,8 @@ impl Http {
         let url = self.url(&self.address, &frame.head, "")?;
         let envelope = Envelope::new(self.protocol.framing, &self.fields, &frame.head);
         let events: Vec<&[u8]> = frame.body.split(|&octet| octet == b'\n').filter(|event| !event.is_empty()).collect();
-        let mut left = vec![self.taken.done(id)..events.len()];
+        let whole = self.taken.done(id)..events.len();
+        let mut left = vec![whole];
         while let Some(range) = left.pop() {
             if range.is_empty() {
                 continue;

@@ -71,7 +71,7 @@ static SPLUNK_HEC: Protocol = Protocol {
         method: Method::GET,
         path: Some("services/collector/health"),
         strict: true,
-        proof: "reachable, healthy, and the token is known",
+        proof: "reachable and ready to take events; the right to send shows when the first one is sent",
     },
 };
 
