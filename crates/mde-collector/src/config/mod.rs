@@ -39,6 +39,7 @@ pub use crate::flatten::{FlattenConfig, Selection};
 pub use crate::obfuscate::Obfuscation;
 pub use crate::service::Method;
 pub use convert::{Converted, Original, convert};
+pub(crate) use endpoints::is_loopback;
 pub use example::example;
 pub use load::{Loaded, Options, load, load_job};
 pub use outputs::OutputConfig;

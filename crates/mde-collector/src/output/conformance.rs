@@ -4,15 +4,19 @@
 //! that output's own tests.
 
 pub(super) mod certificates;
+pub(super) mod http;
 pub(super) mod receiver;
 pub(super) mod ship;
 pub(super) mod subjects;
 
 use super::Output;
 use crate::config::outputs::file::Compress;
+use crate::config::outputs::http as http_config;
+use crate::config::outputs::http::Preset;
 use crate::output::Offset;
 use async_trait::async_trait;
 use futures_util::FutureExt;
+use http::HttpSubject;
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt, SeedableRng};
 use ship::{Event, Shipper, frames};
@@ -227,4 +231,10 @@ conformance! {
     gzip_closed: StreamSubject::new(GZIP, None).await;
     three_connections_acked: StreamSubject::new(THREE, Some(Duration::ZERO)).await;
     three_connections_closed: StreamSubject::new(THREE, None).await;
+    http_lines: HttpSubject::new(Preset::Ndjson).await;
+    http_array_zstd: HttpSubject::new(Preset::JsonArray).await.sending(|sending| sending.compress = http_config::Compress::Zstd);
+    http_splunk: HttpSubject::new(http::splunk(None)).await;
+    http_splunk_acked: HttpSubject::new(http::splunk(Some(PATIENCE))).await;
+    http_elasticsearch: HttpSubject::new(http::elasticsearch()).await;
+    http_devo_gzip: HttpSubject::new(http::devo()).await.sending(|sending| sending.compress = http_config::Compress::Gzip);
 }

@@ -5,7 +5,11 @@
 
 mod console;
 mod devo;
+mod expiry;
 mod file;
+mod http;
+mod template;
+mod tls;
 
 use crate::config::OutputConfig;
 use crate::record::{ErrorClass, StoredFrame};
@@ -19,6 +23,7 @@ pub fn build(config: &OutputConfig, memory: Option<&str>) -> Result<Box<dyn Outp
         OutputConfig::Console(_) => Box::new(console::Console::new(Box::new(tokio::io::stdout()))),
         OutputConfig::File(config) => Box::new(file::File::new(config, memory)?),
         OutputConfig::Devo(config) => Box::new(devo::Devo::new(config.clone())),
+        OutputConfig::Http(config) => Box::new(http::Http::new(config.clone())?),
     })
 }
 
@@ -91,6 +96,11 @@ pub trait Output: Send {
     fn notes(&self, now_ms: i64) -> Vec<String> {
         let _ = now_ms;
         Vec::new()
+    }
+
+    /// What a [`Output::check`] that succeeds has proved, for a person.
+    fn proof(&self) -> &'static str {
+        "reachable, and we are let in"
     }
 
     /// Ends the connection so that the last octets are confirmed, within the time given.

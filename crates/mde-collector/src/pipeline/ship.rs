@@ -136,7 +136,7 @@ impl Shipper {
                     self.again().await;
                     self.note(OutputWord::Retrying);
                     failures += 1;
-                    let wait = self.pause(failures);
+                    let wait = self.pause(error.class, failures);
                     events::failed(&self.name, &error, wait);
                     if deadline(&order).is_some_and(|at| Instant::now() + wait >= at) {
                         return self.left(Some(error)).await;
@@ -151,8 +151,14 @@ impl Shipper {
         }
     }
 
-    /// The wait after so many failures in a row: doubled each time, half of it drawn.
-    fn pause(&self, failures: u32) -> Duration {
+    /// The wait after so many failures in a row: what the receiver asks for; else doubled each time, half of it drawn; the
+    /// longest where a person must act.
+    fn pause(&self, class: ErrorClass, failures: u32) -> Duration {
+        match class {
+            ErrorClass::Throttled { after: Some(after) } => return after,
+            ErrorClass::Denied => return self.waits.1,
+            _ => {}
+        }
         let wait = self.waits.0.saturating_mul(2_u32.saturating_pow(failures.min(16) - 1)).min(self.waits.1);
         wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
     }

@@ -9,6 +9,7 @@ mod enrich;
 mod exits;
 mod faults;
 mod harness;
+mod http;
 mod hunting;
 mod identities;
 mod keeping;

@@ -86,7 +86,7 @@ fn rotate(section: Section<'_>) -> Option<Rotate> {
 }
 
 /// A path, unless it has braces that would end up in the name of a file.
-fn known_placeholders(path: &str) -> Result<String, Fault> {
+pub(super) fn known_placeholders(path: &str) -> Result<String, Fault> {
     let mut rest = path;
     while let Some((_, after)) = rest.split_once('{') {
         let known = after.split_once('}').filter(|(name, _)| PLACEHOLDERS.contains(name));

@@ -4,6 +4,7 @@ pub mod compression;
 pub mod console;
 pub mod devo;
 pub mod file;
+pub mod http;
 
 use super::key::{Branch, Declared, Form, Key, Table, Types, keys};
 use super::problem::Fault;
@@ -23,6 +24,8 @@ pub enum OutputConfig {
     File(file::File),
     /// `devo_platform`, `relay`, `syslog`, `in_house_relay`, `sidecar`.
     Devo(devo::Devo),
+    /// `devo_http`, `http`.
+    Http(http::Http),
 }
 
 impl OutputConfig {
@@ -30,7 +33,7 @@ impl OutputConfig {
     pub(super) fn under(&mut self, globals: &Globals) {
         match self {
             Self::Devo(devo) => devo.gzip = devo.gzip.map(|own| own.under(globals.gzip)),
-            Self::Console(_) | Self::File(_) => {}
+            Self::Console(_) | Self::File(_) | Self::Http(_) => {}
         }
     }
 
@@ -39,7 +42,7 @@ impl OutputConfig {
     pub const fn waits(&self) -> (Duration, Duration) {
         match self {
             Self::Devo(devo) => (devo.initial_wait, devo.max_wait),
-            Self::Console(_) | Self::File(_) => (Duration::from_secs(1), Duration::from_secs(60)),
+            Self::Console(_) | Self::File(_) | Self::Http(_) => (Duration::from_secs(1), Duration::from_secs(60)),
         }
     }
 }
@@ -71,6 +74,11 @@ static TYPES: &[(&str, Type)] = &[
     ("syslog", devo!(devo::SYSLOG)),
     ("in_house_relay", devo!(devo::IN_HOUSE)),
     ("sidecar", devo!(devo::SIDECAR)),
+    (
+        "devo_http",
+        Type { table: &http::devo::TABLE, load: |section| http::devo::load(section).map(OutputConfig::Http) },
+    ),
+    ("http", Type { table: &http::TABLE, load: |section| http::load(section).map(OutputConfig::Http) }),
     ("console", CONSOLE),
     ("stdout", CONSOLE),
     ("file", Type { table: &file::TABLE, load: |section| file::load(section).map(OutputConfig::File) }),

@@ -5,6 +5,7 @@ mod docs;
 mod drawn;
 mod forms;
 mod golden;
+mod http;
 mod properties;
 mod services;
 

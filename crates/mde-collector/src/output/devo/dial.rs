@@ -1,11 +1,11 @@
 //! Connects to a receiver, handshake included, and says what it saw of certificates on the way.
 
 use super::connection::{Channel, Connection};
-use super::expiry::{self, Expiry};
 use super::socket::Socket;
 use super::tls;
 use crate::config::outputs::devo as config;
 use crate::output::OutputError;
+use crate::output::expiry::{self, Expiry};
 use crate::record::ErrorClass;
 use rustls::AlertDescription;
 use std::error::Error;

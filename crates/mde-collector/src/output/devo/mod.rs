@@ -10,21 +10,19 @@
 
 mod connection;
 mod dial;
-mod expiry;
 mod gzip;
 mod header;
 mod lane;
 mod ledger;
 mod socket;
-mod tls;
 
-use super::{Confirmed, Offset, Output, OutputError, Written};
+use super::expiry::Expiry;
+use super::{Confirmed, Offset, Output, OutputError, Written, tls};
 use crate::config::outputs::devo as config;
 use crate::config::outputs::devo::Confirm;
 use crate::record::{BatchHead, ErrorClass, StoredFrame};
 use async_trait::async_trait;
 use dial::class_of;
-use expiry::Expiry;
 use gzip::Packer;
 use lane::Lane;
 use std::collections::{BTreeMap, VecDeque};

@@ -14,7 +14,6 @@
 
 mod disk;
 mod names;
-mod template;
 
 use super::{Confirmed, Offset, Output, OutputError, Written};
 use crate::config::outputs::file as config;

@@ -4,8 +4,8 @@
 //! lose it, and a kill can fall into no rename. Its time is a border of `every`, UTC, so that a file holds what was pulled
 //! from that time until the next border; without `every` it is the time of the first pull in it.
 
-use super::template::{Template, TemplateError};
 use crate::config::outputs::file::{Compress, File, Rotate};
+use crate::output::template::{Template, TemplateError};
 use crate::record::BatchHead;
 use jiff::Timestamp;
 use jiff::tz::Offset;

@@ -91,7 +91,7 @@ pub(super) async fn connector(tls: &Tls) -> Result<TlsConnector, TlsError> {
 }
 
 /// Reads the files; blocks.
-fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
+pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let roots = match &tls.chain {
         Some(path) => roots_of(path)?,

@@ -1,16 +1,16 @@
-//! The path of a file output: literal text with `{tenant}`, `{service}`, `{tag}` and `{date}` in it.
+//! A path, an address or a name that depends on the batch: literal text with `{tenant}`, `{service}`, `{tag}` and `{date}` in it.
 
 use crate::record::BatchHead;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use std::path::{Path, PathBuf};
 
-/// A path with placeholders, parsed.
-#[derive(Debug)]
+/// A text with placeholders, parsed.
+#[derive(Debug, Clone)]
 pub(super) struct Template(Vec<Piece>);
 
-/// A stretch of the path.
-#[derive(Debug)]
+/// A stretch of the text.
+#[derive(Debug, Clone)]
 enum Piece {
     /// Taken as it stands.
     Literal(String),
@@ -64,17 +64,22 @@ impl Template {
 
     /// The file that events of this batch go to.
     pub(super) fn path(&self, head: &BatchHead) -> String {
-        let mut path = String::new();
+        self.fill(head, push_safe)
+    }
+
+    /// The text for events of this batch; `push` adds a value in the form that is safe where the text goes.
+    pub(super) fn fill(&self, head: &BatchHead, push: fn(&mut String, &str)) -> String {
+        let mut filled = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Literal(text) => path.push_str(text),
-                Piece::Tenant => push_safe(&mut path, &head.input),
-                Piece::Service => push_safe(&mut path, &head.service),
-                Piece::Tag => push_safe(&mut path, &head.tag),
-                Piece::Date => path.push_str(&date(head.pulled_ms)),
+                Piece::Literal(text) => filled.push_str(text),
+                Piece::Tenant => push(&mut filled, &head.input),
+                Piece::Service => push(&mut filled, &head.service),
+                Piece::Tag => push(&mut filled, &head.tag),
+                Piece::Date => filled.push_str(&date(head.pulled_ms)),
             }
         }
-        path
+        filled
     }
 
     /// Whether each day has a path of its own.
