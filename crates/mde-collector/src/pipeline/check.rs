@@ -88,7 +88,7 @@ pub async fn check(
         findings.push(quota_finding(budget).await.of(Some(input), None));
         findings
     });
-    let outputs = config.outputs.iter().map(output_finding);
+    let outputs = config.outputs.iter().map(|entry| output_finding(entry, clock.wall_ms()));
     let (inputs, outputs) =
         futures_util::future::join(futures_util::future::join_all(inputs), futures_util::future::join_all(outputs))
             .await;
@@ -200,10 +200,16 @@ async fn quota_finding(budget: &TenantBudget) -> Finding {
 }
 
 /// An output, asked as far as it can be without an event.
-async fn output_finding(entry: &OutputEntry) -> Finding {
-    let checked = async { output::build(&entry.output, None)?.check().await };
+async fn output_finding(entry: &OutputEntry, now_ms: i64) -> Finding {
+    let checked = async {
+        let mut output = output::build(&entry.output, None)?;
+        output.check().await?;
+        Ok::<_, output::OutputError>((output.proof(), output.notes(now_ms)))
+    };
     let finding = match checked.await {
-        Ok(()) => Finding::pass("output", "it can be reached, and takes events"),
+        Ok((proof, notes)) if notes.is_empty() => Finding::pass("output", proof),
+        Ok((proof, notes)) => Finding::pass("output", format!("{proof}; {}", notes.join("; ")))
+            .but(Verdict::Warn, "renew what expires, and switch protection on, before it is needed"),
         Err(error) => {
             let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
             let found = format!("failed to {error}{cause}");

@@ -3,12 +3,14 @@
 use super::source::Source;
 use crate::config::Config;
 use crate::pull::Gap;
+use crate::quota::{QuotaError, Quotas};
 use crate::record::StreamKey;
 use crate::status::{
-    Notes, OutboxStatus, OutputFacts, QuotaStatus, SetAside, SnapshotStatus, Status, StreamFacts, moment, output,
-    stream,
+    Notes, OutboxStatus, OutputFacts, QuotaStatus, SetAside, SnapshotStatus, Status, StreamFacts, WindowStatus, moment,
+    output, stream,
 };
 use crate::store::{OutputState, Place, Store, StoreError, StreamState};
+use mde_client::budget::WindowUse;
 use std::collections::BTreeMap;
 
 /// The API that everything is read from today.
@@ -45,6 +47,7 @@ pub async fn survey(
     only: Only<'_>,
     store: &dyn Store,
     notes: &Notes,
+    quota: Vec<QuotaStatus>,
     now_ms: i64,
 ) -> Result<Status, StoreError> {
     let at_work = store.at_work().await?;
@@ -64,7 +67,7 @@ pub async fn survey(
     Ok(Status {
         streams,
         outputs: outputs(config, &states, &places, |facts| output(&facts, notes, at_work, now_ms)),
-        quota: quota(config),
+        quota,
         outbox: OutboxStatus { bytes: store.live_bytes().await?, max_bytes: config.globals.outbox_max_bytes },
     })
 }
@@ -86,6 +89,7 @@ async fn facts(source: &Source, state: Option<&StreamState>, store: &dyn Store) 
         snapshot: None,
         drift: false,
         set_aside: Vec::new(),
+        counts_ms: None,
         error: None,
     };
     let Some(state) = state else { return Ok(facts) };
@@ -93,6 +97,10 @@ async fn facts(source: &Source, state: Option<&StreamState>, store: &dyn Store) 
         Ok(machine) => machine,
         Err(error) => return Ok(StreamFacts { error: Some(error.to_string()), ..facts }),
     };
+    if !source.service.counts.is_empty() {
+        let counts = store.count_states(&source.stream).await?;
+        facts.counts_ms = counts.iter().filter_map(|count| count.oldest_ms).min();
+    }
     facts.set_aside = machine.gaps().into_iter().map(set_aside).collect();
     if let Some(newest) = machine.newest() {
         let (absent, all) = store.count_absent(&source.stream, newest.number).await?;
@@ -114,6 +122,7 @@ fn left_over(key: &StreamKey, state: &StreamState) -> StreamFacts {
         snapshot: None,
         drift: false,
         set_aside: Vec::new(),
+        counts_ms: None,
         error: None,
     }
 }
@@ -137,7 +146,19 @@ fn outputs<'a, T>(
     configured.chain(gone).map(|name| row(OutputFacts { name, state: state_of(name), places })).collect()
 }
 
-/// What the budgets' journal says; nothing while budgets are kept in memory only.
-const fn quota(_config: &Config) -> Vec<QuotaStatus> {
-    Vec::new()
+/// How full the budgets are, this process's and whatever others beside the same state have written down; those that nobody
+/// has spent from are left out.
+pub async fn quota(config: &Config, quotas: &Quotas) -> Result<Vec<QuotaStatus>, QuotaError> {
+    let mut all = Vec::new();
+    for input in &config.inputs {
+        for bucket in quotas.of(input).current().await? {
+            let (Some(family), [minute, hour, ..]) = (bucket.family, &bucket.windows[..]) else { continue };
+            if hour.used > 0 {
+                let status = |window: &WindowUse| WindowStatus { used: window.used.into(), limit: window.limit.into() };
+                let (tenant, family) = (input.name.clone(), family.name().to_owned());
+                all.push(QuotaStatus { tenant, family, minute: status(minute), hour: status(hour) });
+            }
+        }
+    }
+    Ok(all)
 }

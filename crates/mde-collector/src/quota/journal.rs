@@ -101,6 +101,12 @@ pub struct QuotaFile {
     ended: Mutex<HashSet<i64>>,
 }
 
+/// Whether anybody has ever written down there what was spent.
+#[must_use]
+pub fn is_begun(directory: &Path) -> bool {
+    directory.join(FILE).exists()
+}
+
 impl QuotaFile {
     /// Opens the file of a folder; both are made if they are missing.
     ///

@@ -16,7 +16,7 @@ use mde_client::retry::Allowed;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use journal::{QuotaError, QuotaFile};
+pub use journal::{QuotaError, QuotaFile, is_begun};
 
 /// The shorter of the vendor's windows.
 const MINUTE: Duration = Duration::from_secs(60);

@@ -31,6 +31,8 @@ pub struct StreamFacts {
     pub drift: bool,
     /// What could not be read.
     pub set_aside: Vec<SetAside>,
+    /// When the oldest count in use was taken. Unit: milliseconds since 1970, UTC; none where no counts are had.
+    pub counts_ms: Option<i64>,
     /// Why its progress cannot be read.
     pub error: Option<String>,
 }
@@ -49,7 +51,8 @@ pub struct OutputFacts<'a> {
 /// A stream's row. `at_work`: whether somebody is.
 #[must_use]
 pub fn stream(facts: StreamFacts, notes: &Notes, at_work: bool, now_ms: i64) -> StreamStatus {
-    let StreamFacts { stream, tenant, backend, period, checkpoint_ms, snapshot, drift, set_aside, error } = facts;
+    let StreamFacts { stream, tenant, backend, period, checkpoint_ms, snapshot, drift, set_aside, counts_ms, error } =
+        facts;
     let noted = notes.stream(&stream).cloned().unwrap_or_default();
     let lag_ms = checkpoint_ms.map(|checkpoint_ms| u64::try_from(now_ms.saturating_sub(checkpoint_ms)).unwrap_or(0));
     let late_ms = period.map(|period| ms(period.saturating_mul(2).saturating_add(SLACK)));
@@ -76,7 +79,7 @@ pub fn stream(facts: StreamFacts, notes: &Notes, at_work: bool, now_ms: i64) -> 
         last_pull: noted.last_pull,
         snapshot,
         set_aside,
-        counts_age_s: None,
+        counts_age_s: counts_ms.map(|oldest| u64::try_from(now_ms - oldest).unwrap_or_default() / 1_000),
         error: error.or(noted.error),
         advice,
     }
@@ -142,6 +145,7 @@ mod tests {
             snapshot: None,
             drift: false,
             set_aside: Vec::new(),
+            counts_ms: None,
             error: None,
         }
     }

@@ -1,7 +1,7 @@
 //! A whole store as rows, one after the other: how it moves from one place to another, whichever store is there.
 //!
-//! What nobody sees yet (a batch that a writer is filling), leases but for their fences, and notes do not travel: the first is
-//! read again, the others belong to a process.
+//! What nobody sees yet (a batch that a writer is filling), leases but for their fences, notes, and `related_*` counts do not travel: the
+//! first and the last are read again, the others belong to a process.
 
 use super::StoreError;
 use crate::record::{BatchHead, StreamKey};
@@ -29,6 +29,15 @@ pub enum Row {
         last_batch: u64,
         /// Keys before it are forgotten.
         horizon_ms: Option<i64>,
+    },
+    /// A span behind the stream's horizon whose keys are kept.
+    Kept {
+        /// The stream.
+        stream: StreamName,
+        /// Its first moment.
+        from_ms: i64,
+        /// The first moment behind it.
+        to_ms: i64,
     },
     /// A version stored in the stream's present epoch.
     Key {

@@ -27,7 +27,7 @@ async fn where_all_is_well_each_line_passes_and_nothing_is_delivered() {
     assert_eq!(ended.stdout.lines().filter(|line| line.starts_with("pass  ")).count(), 11, "{}", ended.stdout);
     assert!(ended.stdout.contains("Alert.Read.All granted"), "{}", ended.stdout);
     assert!(ended.stdout.contains("ThreatHunting.Read.All granted"), "{}", ended.stdout);
-    assert!(!bench.path("out/alerts.ndjson").exists());
+    assert!(!bench.path("out/alerts.ndjson").exists() && !bench.path("state/mde-collector.db").exists());
     assert_eq!(findings(&check(&bench, &["--format", "json"]).await.exits(0)).len(), 11);
 }
 

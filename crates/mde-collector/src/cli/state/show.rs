@@ -1,12 +1,13 @@
 //! `state show`: how everything stands, as a table or as JSON.
 
-use super::super::{give, place};
+use super::super::{STORE, give, place, quotas, say};
 use super::change::ended;
 use super::table::{Side, Table, wrapped};
 use super::{Format, Show, configuration};
-use crate::pipeline::survey::{Only, survey};
-use crate::status::Notes;
-use crate::status::{OutputStatus, OutputWord, Status, StreamStatus, Word};
+use crate::config::{Config, Persistence};
+use crate::pipeline::survey::{self, Only, survey};
+use crate::quota;
+use crate::status::{Notes, OutputStatus, OutputWord, QuotaStatus, Status, StreamStatus, Word};
 use crate::store::Notes as _;
 use std::fmt::Write;
 
@@ -17,12 +18,26 @@ pub(super) async fn run(Show { source, chosen, format }: Show) -> Result<(), u8>
     let store = place::look(&config).await?;
     let notes = Notes::read(&ended(store.notes().await)?);
     let only = Only { services: &chosen.services, tenants: &chosen.tenants };
-    let status = ended(survey(&config, only, &store, &notes, place::wall()()).await)?;
+    let quota = spent(&config).await?;
+    let status = ended(survey(&config, only, &store, &notes, quota, place::wall()()).await)?;
     match format {
         Format::Json => give(serde_json::to_string(&status).expect("a status has a JSON form")),
         Format::Table => give(picture(&status, super::table::width()).trim_end()),
     }
     Ok(())
+}
+
+/// What was spent of the quotas; nothing where nobody has written any of it down.
+async fn spent(config: &Config) -> Result<Vec<QuotaStatus>, u8> {
+    let persistence = &config.globals.persistence;
+    if !matches!(persistence, Persistence::Filesystem { directory } if quota::is_begun(directory)) {
+        return Ok(Vec::new());
+    }
+    let quotas = quotas(config, persistence).await?;
+    survey::quota(config, &quotas).await.map_err(|error| {
+        say(format_args!("failed to {error}"));
+        STORE
+    })
 }
 
 /// The whole picture within so many columns.

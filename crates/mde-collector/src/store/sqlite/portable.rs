@@ -42,10 +42,16 @@ static BEFORE: &[Part] = &[
         },
     },
     Part {
+        sql: named!("kept_span.*", "kept_span CROSS JOIN stream ON stream.id = kept_span.stream"),
+        row: |row| Ok(Row::Kept { stream: name(row)?, from_ms: row.try_get("from_ms")?, to_ms: row.try_get("to_ms")? }),
+    },
+    Part {
         sql: named!(
             "version_key.*",
             "stream CROSS JOIN version_key ON version_key.stream = stream.id AND version_key.epoch = stream.epoch
-             WHERE version_key.time_ms >= coalesce(stream.horizon_ms, version_key.time_ms)"
+             WHERE version_key.time_ms >= coalesce(stream.horizon_ms, version_key.time_ms)
+                OR EXISTS (SELECT 1 FROM kept_span WHERE kept_span.stream = stream.id
+                           AND version_key.time_ms >= kept_span.from_ms AND version_key.time_ms < kept_span.to_ms)"
         ),
         row: |row| Ok(Row::Key { stream: name(row)?, key: digits(row, "key")?, time_ms: row.try_get("time_ms")? }),
     },
@@ -302,6 +308,10 @@ async fn take(connection: &mut SqliteConnection, arrived: &mut Arrived, row: Row
             .fetch_one(&mut *connection)
             .await?;
             arrived.streams.insert(stream.into(), (id, signed(epoch)));
+        }
+        Row::Kept { stream, from_ms, to_ms } => {
+            sql = "INSERT INTO kept_span (stream, from_ms, to_ms) VALUES ($1, $2, $3)";
+            values.number(arrived.stream(stream)?.0).number(from_ms).number(to_ms);
         }
         Row::Key { stream, key: digits, time_ms } => {
             let (id, epoch) = arrived.stream(stream)?;
