@@ -6,7 +6,7 @@ use super::passes::{Shared, entity_key};
 use super::related::{Outcome, count};
 use super::{EnrichError, record};
 use crate::record::{EntityKey, RawObject, StreamKey};
-use crate::service::{Answer, Bulk, Count, Method};
+use crate::service::{Answer, Bulk, Count, Method, permitted};
 use crate::store::{Counts, StoreError, Told, Wanted};
 use crate::telemetry::enrich as events;
 use futures_util::StreamExt;
@@ -145,11 +145,7 @@ impl Enricher {
         let roles = self.client.tokens().token().await.map_err(EnrichError::Api)?.roles();
         let kinds = self.store().count_kinds(&self.stream).await?;
         let may = |answer: Answer| {
-            let granted = |asked: &[&str]| {
-                let roles = roles.as_deref().filter(|_| !asked.is_empty());
-                roles.is_none_or(|roles| roles.iter().any(|role| asked.contains(&role.as_str())))
-            };
-            granted(answer.roles()) && !self.shared.is_denied(refusable(answer))
+            permitted(answer.roles(), roles.as_deref()) && !self.shared.is_denied(refusable(answer))
         };
         let mut chosen = Vec::with_capacity(self.counts.len());
         for count in &self.counts {

@@ -1,23 +1,22 @@
 //! `check`: whether a configuration would work, by asking everybody that it names and sending no event.
 
 use super::clock::{self, Clock};
-use super::run::RunError;
+use super::run::{RunError, asked};
 use super::setup::{Clients, Tenant};
 use crate::config::{Config, Input, OutputEntry, ServiceConfig};
 use crate::output;
 use crate::pull::clock::SPREAD_WARNING_MS;
 use crate::quota::{Quotas, TenantBudget};
 use crate::record::ErrorClass;
+use crate::service::permitted;
+use futures_util::future::{join, join_all};
 use mde_client::budget::Priority;
 use mde_client::hunting::{Endpoint, Hunter};
+use mde_client::limits::DEFENDER_HUNTING_END_MS;
 use mde_client::query::Query;
-use mde_client::{Error, ErrorKind, Get};
+use mde_client::{Error, ErrorKind, Get, write_time};
 use serde::Serialize;
-use std::error::Error as _;
 use std::sync::Arc;
-
-/// Day on which the older hunting endpoint stops answering. Source: vendor's announcement, read 2026-11.
-const HUNTING_ENDS: &str = "2027-02-01";
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -77,9 +76,8 @@ pub async fn check(
     quotas: &Quotas,
     clock: &Arc<dyn Clock>,
 ) -> Result<Vec<Finding>, RunError> {
-    let asked = config.inputs.iter().filter(|input| tenants.is_empty() || tenants.contains(&input.name));
     let mut set_up = Vec::new();
-    for input in asked {
+    for input in config.inputs.iter().filter(|input| asked(tenants, &input.name)) {
         let budget = quotas.of(input);
         set_up.push((input, Tenant::new(input, budget.clone(), clock)?, budget));
     }
@@ -89,9 +87,7 @@ pub async fn check(
         findings
     });
     let outputs = config.outputs.iter().map(|entry| output_finding(entry, clock.wall_ms()));
-    let (inputs, outputs) =
-        futures_util::future::join(futures_util::future::join_all(inputs), futures_util::future::join_all(outputs))
-            .await;
+    let (inputs, outputs) = join(join_all(inputs), join_all(outputs)).await;
     Ok(inputs.into_iter().flatten().chain(outputs).collect())
 }
 
@@ -137,19 +133,13 @@ async fn tenant_findings(input: &Input, tenant: &Tenant, clock: &dyn Clock) -> V
 /// A service that is read as a list: its role, and one row of it.
 async fn list_finding(input: &Input, service: &ServiceConfig, clients: &Clients, roles: Option<&[String]>) -> Finding {
     let endpoint = &service.def.endpoint;
-    if let Some(roles) = roles
-        && !endpoint.roles.iter().any(|role| roles.iter().any(|granted| granted == role))
-    {
+    if !permitted(endpoint.roles, roles) {
         return lacking(input, "WindowsDefenderATP", &[endpoint.roles[0]]);
     }
     let ask = Get::new(endpoint.path, endpoint.family, Priority::Lists).query(Query::new().top(1));
-    let read = async {
-        let mut answer = clients.defender.get(&ask).await?;
-        while answer.page.next().await?.is_some() {}
-        Ok::<_, Error>(())
-    };
+    let read = async { clients.defender.get(&ask).await?.page.rest().await };
     match read.await {
-        Ok(()) => Finding::pass("service", format!("{} granted, {} answers", endpoint.roles[0], endpoint.path)),
+        Ok(_) => Finding::pass("service", format!("{} granted, {} answers", endpoint.roles[0], endpoint.path)),
         Err(error) => match error.kind() {
             ErrorKind::Forbidden { missing } if !missing.is_empty() => {
                 let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
@@ -164,8 +154,9 @@ async fn list_finding(input: &Input, service: &ServiceConfig, clients: &Clients,
 async fn hunting_finding(input: &Input, clients: &Clients) -> Finding {
     match Hunter::choose(Some(&clients.defender), Some(&clients.graph)).await {
         Ok(hunter) if hunter.endpoint() == Endpoint::Defender => {
-            let found =
-                format!("{} granted; its endpoint stops answering on {HUNTING_ENDS}", Endpoint::Defender.role());
+            let end = write_time(DEFENDER_HUNTING_END_MS).expect("a constant in this century");
+            let (day, role) = (&end[..10], Endpoint::Defender.role());
+            let found = format!("{role} granted; its endpoint stops answering on {day}");
             let fix = grant(input, "Microsoft Graph", &[Endpoint::Graph.role()]);
             Finding::pass("service", found).but(Verdict::Warn, format!("before that day: {fix}"))
         }
@@ -211,8 +202,7 @@ async fn output_finding(entry: &OutputEntry, now_ms: i64) -> Finding {
         Ok((proof, notes)) => Finding::pass("output", format!("{proof}; {}", notes.join("; ")))
             .but(Verdict::Warn, "renew what expires, and switch protection on, before it is needed"),
         Err(error) => {
-            let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-            let found = format!("failed to {error}{cause}");
+            let found = with_cause(&error);
             match error.class {
                 ErrorClass::Denied => Finding::pass("output", found).but(
                     Verdict::Fail,
@@ -233,9 +223,14 @@ fn failed(kind: &'static str, error: &Error) -> Finding {
         ErrorKind::Forbidden { .. } | ErrorKind::Unauthorized | ErrorKind::NotLicensed => Verdict::Denied,
         _ => Verdict::Fail,
     };
-    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
     let fix = error.advice().unwrap_or("check the address, the proxy and the network between; then run this again");
-    Finding::pass(kind, format!("failed to {error}{cause}")).but(verdict, fix)
+    Finding::pass(kind, with_cause(error)).but(verdict, fix)
+}
+
+/// An error as a sentence, with what is behind it.
+fn with_cause(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("failed to {error}{cause}")
 }
 
 /// A role that the application lacks.

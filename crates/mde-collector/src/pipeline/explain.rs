@@ -8,7 +8,7 @@ use crate::pull::Machine;
 use crate::record::{Identity, Position, StreamKey};
 use crate::service::{Key, Pull};
 use crate::status::{SetAside, moment};
-use crate::store::{DeadLetter, Passing, Place, Seen, Store, StoreError, Traced, replay_stream};
+use crate::store::{DeadLetter, Passing, Place, Seen, Store, StoreError, StreamState, Traced, replay_stream};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,6 +136,7 @@ pub async fn explain(config: &Config, only: Only<'_>, store: &dyn Store, id: &st
     let sources: Vec<Source> = sources(config).filter(|source| only.asks(source)).collect();
     let asked = |stream: &StreamKey| only.all() || sources.iter().any(|source| source.stream == *stream);
     let places = store.places().await?;
+    let states: BTreeMap<StreamKey, StreamState> = store.streams().await?.into_iter().collect();
     let mut traces = store.history(id, VERSIONS).await?;
     traces.retain(|traced| asked(&traced.stream));
     traces.reverse();
@@ -146,14 +147,15 @@ pub async fn explain(config: &Config, only: Only<'_>, store: &dyn Store, id: &st
     let mut entities = Vec::new();
     for (stream, seen) in store.sightings(id).await?.into_iter().filter(|(stream, _)| asked(stream)) {
         let source = sources.iter().find(|source| source.stream == stream);
-        entities.push(entity(&stream, &seen, source, store, &places).await?);
+        let known = (source, states.get(&stream));
+        entities.push(entity(&stream, &seen, known, store, &places).await?);
     }
     let known = !versions.is_empty() || !entities.is_empty();
     let (mut aside, mut unseen) = (Vec::new(), Vec::new());
     for source in &sources {
-        let state = store.streams().await?.into_iter().find(|(stream, _)| *stream == source.stream);
-        let gaps = match &state {
-            Some((_, state)) => source.machine(state, false)?.gaps(),
+        let state = states.get(&source.stream);
+        let gaps = match state {
+            Some(state) => source.machine(state, false)?.gaps(),
             None => Vec::new(),
         };
         let concerns = gaps.into_iter().filter(|gap| gap.id.as_deref() == Some(id) || (gap.id.is_none() && !known));
@@ -162,7 +164,7 @@ pub async fn explain(config: &Config, only: Only<'_>, store: &dyn Store, id: &st
         if !known {
             unseen.push(Unseen {
                 stream,
-                read_up_to: state.and_then(|(_, state)| state.checkpoint_ms).map(moment),
+                read_up_to: state.and_then(|state| state.checkpoint_ms).map(moment),
                 from: source.service.historical_ms.map(moment),
                 filter: source.service.filter.clone(),
             });
@@ -206,13 +208,12 @@ async fn version(traced: Traced, store: &dyn Store, places: &[Place]) -> Result<
 async fn entity(
     stream: &StreamKey,
     seen: &Seen,
-    source: Option<&Source>,
+    (source, state): (Option<&Source>, Option<&StreamState>),
     store: &dyn Store,
     places: &[Place],
 ) -> Result<Entity, PipelineError> {
-    let state = store.streams().await?.into_iter().find(|(key, _)| key == stream);
-    let machine: Option<Box<dyn Machine>> = match (source, &state) {
-        (Some(source), Some((_, state))) => Some(source.machine(state, false)?),
+    let machine: Option<Box<dyn Machine>> = match (source, state) {
+        (Some(source), Some(state)) => Some(source.machine(state, false)?),
         _ => None,
     };
     let newest = machine.and_then(|machine| machine.newest());

@@ -10,7 +10,7 @@ use crate::config::{Config, Input, ServiceConfig};
 use crate::plan::{Listed, Plan, Size, Sizes, plan as sum};
 use crate::pull::forecast::{Still, forecast};
 use crate::quota::Quotas;
-use crate::service::{Answer, Bulk, Pull, Read};
+use crate::service::{Answer, Bulk, Pull, Read, permitted};
 use crate::store::StreamState;
 use mde_client::budget::Priority;
 use mde_client::limits::Family;
@@ -52,10 +52,6 @@ pub async fn plan(
                 sizes.set(path, size);
             }
         }
-        let granted = |wanted: &[&str]| {
-            let roles = roles.as_deref().filter(|_| !wanted.is_empty());
-            roles.is_none_or(|roles| roles.iter().any(|role| wanted.contains(&role.as_str())))
-        };
         let mut listed = Vec::new();
         for service in &input.services {
             let own = sizes.get(service.def.endpoint.path).unwrap_or_default();
@@ -66,7 +62,7 @@ pub async fn plan(
                 );
             }
         }
-        plans.push(sum(input, &listed, &sizes, |answer: Answer| granted(answer.roles())));
+        plans.push(sum(input, &listed, &sizes, |answer: Answer| permitted(answer.roles(), roles.as_deref())));
     }
     Ok(plans)
 }

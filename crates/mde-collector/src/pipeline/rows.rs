@@ -229,8 +229,10 @@ impl Intake {
         if self.source.service.emit == Emit::Changes && self.source.service.def.key != Key::RowHash {
             let counts: Vec<_> =
                 counts.iter().map(|(name, count)| (format!("\"{name}\""), count.to_string())).collect();
-            let mut record = record.clone();
-            record.members.extend(counts.iter().map(|(name, count)| (name.as_str(), count.as_str())));
+            let mut record = Cow::Borrowed(record);
+            if !counts.is_empty() {
+                record.to_mut().members.extend(counts.iter().map(|(name, count)| (name.as_str(), count.as_str())));
+            }
             content.copy_from_slice(&content_hash(&record, &self.source.service.changes_ignore)[..16]);
         }
         content

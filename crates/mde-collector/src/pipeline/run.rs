@@ -208,7 +208,8 @@ fn shipped(ended: Result<(String, Result<(), ShipError>), JoinError>) -> Result<
 }
 
 /// Whether a name was asked for; an empty list asks for all.
-pub(super) fn asked(names: &[String], name: &str) -> bool {
+#[must_use]
+pub fn asked(names: &[String], name: &str) -> bool {
     names.is_empty() || names.iter().any(|asked| asked == name)
 }
 

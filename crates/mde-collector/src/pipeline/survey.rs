@@ -1,5 +1,6 @@
 //! How everything stands, from configuration, store and notes: read only, beside whoever works.
 
+use super::run::asked;
 use super::source::Source;
 use crate::config::Config;
 use crate::pull::Gap;
@@ -33,8 +34,7 @@ impl Only<'_> {
 
     /// Whether this stream is asked for.
     pub(super) fn asks(&self, source: &Source) -> bool {
-        let named = |names: &[String], name: &str| names.is_empty() || names.iter().any(|asked| asked == name);
-        named(self.services, &source.stream.service) && named(self.tenants, &source.input)
+        asked(self.services, &source.stream.service) && asked(self.tenants, &source.input)
     }
 }
 

@@ -124,6 +124,14 @@ pub enum Flatten {
     Array(&'static str),
 }
 
+/// Whether an application with these roles may do what needs one of `wanted`: where none is wanted it may, and where a token
+/// cannot be read (`None`) it is assumed to.
+#[must_use]
+pub fn permitted(wanted: &[&str], roles: Option<&[String]>) -> bool {
+    let roles = roles.filter(|_| !wanted.is_empty());
+    roles.is_none_or(|roles| roles.iter().any(|role| wanted.contains(&role.as_str())))
+}
+
 /// Every source that this version reads, in the order of the documentation.
 pub static SERVICES: &[&ServiceDef] = &[
     &alerts::DEF,

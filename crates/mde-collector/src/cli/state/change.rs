@@ -2,6 +2,7 @@
 
 use super::super::{USAGE, give, place, say};
 use super::{DropOutput, Replay, Reset, configuration};
+use crate::pipeline::run::asked;
 use crate::record::StreamKey;
 use crate::store::{Checkpoints, DeadLetters, Leases, Outputs, Store, StoreError};
 use std::time::Duration;
@@ -18,7 +19,7 @@ pub(super) async fn reset(Reset { source, chosen }: Reset) -> Result<(), u8> {
     let named =
         |tenant: &str| config.inputs.iter().filter(|input| input.id == tenant).map(|input| input.name.clone()).next();
     let asks = |stream: &StreamKey| {
-        (chosen.services.is_empty() || chosen.services.contains(&stream.service))
+        asked(&chosen.services, &stream.service)
             && (chosen.tenants.is_empty() || named(&stream.tenant).is_some_and(|name| chosen.tenants.contains(&name)))
     };
     let store = place::open(&config).await?;
