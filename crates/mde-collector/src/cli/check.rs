@@ -1,10 +1,10 @@
 //! `check`: everything that is wrong, at once, and everybody that a configuration names asked for once.
 
-use super::{DENIED, DONE, PARTLY, Source, USAGE, give, quotas, say};
+use super::{DENIED, DONE, Format, PARTLY, Source, USAGE, give, quotas, say};
 use crate::config::{Config, Options};
 use crate::pipeline::check::{Finding, Verdict, check};
 use crate::pipeline::clock::{Clock, SystemClock};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::sync::Arc;
 
 /// Look at the configuration, and ask everybody that it names. Sends no event.
@@ -24,18 +24,9 @@ pub struct Check {
     /// Only this input; may be given several times.
     #[arg(long = "tenant", value_name = "NAME")]
     tenants: Vec<String>,
-    /// What is given on stdout.
+    /// Form of the answer.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-}
-
-/// What is given on stdout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Lines for a person.
-    Table,
-    /// One JSON array.
-    Json,
 }
 
 impl Check {

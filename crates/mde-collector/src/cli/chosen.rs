@@ -1,6 +1,6 @@
 //! `--service` and `--tenant`: a part of what the configuration names.
 
-use super::{USAGE, say};
+use super::{Format, Source, USAGE, say};
 use crate::config::Config;
 use crate::service;
 use clap::Args;
@@ -31,4 +31,16 @@ impl Chosen {
         super::known_tenants(config, &self.tenants)?;
         Ok(Self { services, tenants: self.tenants })
     }
+}
+
+/// What a command needs that only looks: a configuration, a part of it, and the form of the answer.
+#[derive(Debug, Args)]
+pub struct Look {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub chosen: Chosen,
+    /// Form of the answer.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
 }

@@ -1,8 +1,9 @@
 //! `explain`: where one record is.
 
-use super::chosen::Chosen;
-use super::state::{Format, configuration, width, wrapped};
-use super::{DONE, PARTLY, Source, give, place, say};
+use super::chosen::Look;
+use super::state::configuration;
+use super::table::{width, wrapped};
+use super::{DONE, Format, PARTLY, give, place, say};
 use crate::pipeline::explain::{Aside, End, Entity, Explained, Fate, Unseen, Version, explain};
 use crate::pipeline::survey::Only;
 use clap::Args;
@@ -21,12 +22,7 @@ pub struct Explain {
     /// The record's id as the API gives it; of a hunting row its hash.
     id: String,
     #[command(flatten)]
-    source: Source,
-    #[command(flatten)]
-    chosen: Chosen,
-    /// Form of the answer.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    look: Look,
 }
 
 impl Explain {
@@ -38,15 +34,16 @@ impl Explain {
     }
 
     async fn tell(self) -> Result<u8, u8> {
-        let config = configuration(&self.source)?;
-        let chosen = self.chosen.resolve(&config)?;
+        let Look { source, chosen, format } = self.look;
+        let config = configuration(&source)?;
+        let chosen = chosen.resolve(&config)?;
         let only = Only { services: &chosen.services, tenants: &chosen.tenants };
         let store = place::look(&config).await?;
         let explained = explain(&config, only, &store, &self.id).await.map_err(|error| {
             say(format_args!("failed to {error}"));
             PARTLY
         })?;
-        match self.format {
+        match format {
             Format::Json => give(serde_json::to_string(&explained).expect("it has a JSON form")),
             Format::Table => give(picture(&explained, width()).trim_end()),
         }

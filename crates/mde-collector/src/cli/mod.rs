@@ -14,16 +14,15 @@ mod run;
 mod signals;
 mod simulate;
 mod state;
+mod table;
 
 use crate::config::{Config, Loaded, Options, Persistence, Problems, load, load_job};
-use crate::pipeline::clock::{Clock, SystemClock};
 use crate::quota::Quotas;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Everything worked.
 pub const DONE: u8 = 0;
@@ -83,6 +82,15 @@ enum LogFormat {
     Json,
 }
 
+/// Form of the data on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person.
+    Table,
+    /// For a program.
+    Json,
+}
+
 /// Where the configuration is.
 #[derive(Debug, Clone, Args)]
 pub struct Source {
@@ -131,7 +139,7 @@ impl Source {
 
 /// The budgets of a configuration, kept where its state is; says so where they cannot be.
 async fn quotas(config: &Config, persistence: &Persistence) -> Result<Quotas, u8> {
-    Quotas::open(config, persistence, Arc::new(|| SystemClock.wall_ms())).await.map_err(|error| {
+    Quotas::open(config, persistence, place::wall()).await.map_err(|error| {
         let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
         say(format_args!("failed to {error}{cause}"));
         STORE

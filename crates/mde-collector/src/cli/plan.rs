@@ -1,11 +1,12 @@
 //! `plan`: before anything runs, what a configuration will call and whether it fits.
 
-use super::{DONE, PARTLY, Source, give, known_tenants, quotas, say};
+use super::table::{Side, Table};
+use super::{DONE, Format, PARTLY, Source, give, known_tenants, quotas, say};
 use crate::config::Options;
 use crate::pipeline::clock::{Clock, SystemClock};
 use crate::pipeline::plan::plan;
 use crate::plan::{self, Row, Size, Sizes, path_of, told};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::sync::Arc;
 
 /// Say how many calls a configuration makes, per service and enrichment, and what does not fit the quota.
@@ -21,7 +22,7 @@ pub struct Plan {
     tenants: Vec<String>,
     #[command(flatten)]
     sizes: Given,
-    /// What is given on stdout.
+    /// Form of the answer.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -47,15 +48,6 @@ struct Given {
     /// Automated investigations that begin in a day.
     #[arg(long, value_name = "N")]
     investigations_per_day: Option<u64>,
-}
-
-/// What is given on stdout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Tables for a person.
-    Table,
-    /// One JSON array, an object for each input.
-    Json,
 }
 
 impl Given {
@@ -113,23 +105,27 @@ impl Plan {
     }
 }
 
-/// The heads of the table's columns.
-const HEADS: [&str; 9] =
-    ["service", "had by", "first calls", "lasts", "then calls", "every", "lasts", "of minute", "of hour"];
+/// The columns: words to the left, numbers to the right.
+const COLUMNS: [(&str, Side); 9] = [
+    ("service", Side::Left),
+    ("had by", Side::Left),
+    ("first calls", Side::Right),
+    ("lasts", Side::Right),
+    ("then calls", Side::Right),
+    ("every", Side::Right),
+    ("lasts", Side::Right),
+    ("of minute", Side::Right),
+    ("of hour", Side::Right),
+];
 
 /// One input's plan for a person.
 fn table(plan: &plan::Plan) -> String {
-    let cells: Vec<[String; 9]> =
-        std::iter::once(HEADS.map(str::to_owned)).chain(plan.rows.iter().map(cells)).collect();
+    // As wide as it must be: a name that was cut could not be looked up in the configuration.
+    let mut table = Table::new(&COLUMNS, usize::MAX);
+    plan.rows.iter().for_each(|row| table.row(cells(row)));
     let mut text = format!("{}\n", plan.tenant);
-    for line in &cells {
-        for (column, cell) in line.iter().enumerate() {
-            let width = cells.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
-            // Words to the left, numbers to the right.
-            text += &if column < 2 { format!("  {cell:width$}") } else { format!("  {cell:>width$}") };
-        }
-        text.truncate(text.trim_end().len());
-        text.push('\n');
+    for line in table.text().lines() {
+        text += &format!("  {line}\n");
     }
     text.push('\n');
     for row in plan.rows.iter().filter(|row| row.part.is_some() && !row.reason.is_empty()) {

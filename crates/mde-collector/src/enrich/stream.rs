@@ -144,9 +144,8 @@ impl Enricher {
     pub async fn choose(&self, entities: Option<u64>) -> Result<(), EnrichError> {
         let roles = self.client.tokens().token().await.map_err(EnrichError::Api)?.roles();
         let kinds = self.store().count_kinds(&self.stream).await?;
-        let may = |answer: Answer| {
-            permitted(answer.roles(), roles.as_deref()) && !self.shared.is_denied(refusable(answer))
-        };
+        let may =
+            |answer: Answer| permitted(answer.roles(), roles.as_deref()) && !self.shared.is_denied(refusable(answer));
         let mut chosen = Vec::with_capacity(self.counts.len());
         for count in &self.counts {
             let kind = kinds.iter().find(|kind| kind.name == count.field);

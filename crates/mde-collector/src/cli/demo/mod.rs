@@ -4,7 +4,7 @@ mod facts;
 mod view;
 
 use super::signals::Signals;
-use super::{DONE, PARTLY, STORE, say};
+use super::{DONE, PARTLY, STORE, place, say};
 use crate::config::{self, Config, Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
 use crate::pipeline::run::{self, Ended};
@@ -84,9 +84,9 @@ impl Demo {
         let sim = Sim::start(world).await.map_err(|error| failed("start the simulator")(&error))?;
         let (receiver, config) = prepare(&sim).await?;
         // Each demo has a tenant of its own, so its state is its own as well and ends with it.
-        let store = sqlite::open_memory(Arc::new(|| SystemClock.wall_ms())).await;
+        let store = sqlite::open_memory(place::wall()).await;
         let store: Arc<dyn Store> = Arc::new(store.map_err(|error| (STORE, format!("failed to {error}")))?);
-        let quotas = Quotas::open(&config, &Persistence::Memory, Arc::new(|| SystemClock.wall_ms())).await;
+        let quotas = Quotas::open(&config, &Persistence::Memory, place::wall()).await;
         let quotas = quotas.map_err(|error| (STORE, format!("failed to {error}")))?;
         let (stop, stopped) = watch::channel(false);
         let mut job = tokio::spawn({

@@ -5,15 +5,12 @@ mod moving;
 mod official;
 mod pickle;
 mod show;
-mod table;
 
-pub(in crate::cli) use table::{width, wrapped};
-
-use super::chosen::Chosen;
+use super::chosen::{Chosen, Look};
 use super::{DONE, Source, USAGE, give, place, say};
 use crate::config::{Config, Options};
 use crate::store::sqlite;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 /// Checkpoints, outbox, dead letters: look, check, start again, move.
@@ -29,7 +26,7 @@ enum Command {
     /// How every stream and output stands; also beside a running collector.
     #[command(after_help = "Examples:\n  mde-collector state show --config config.yaml\n  \
                             mde-collector state show --config config.yaml --format json | jq '.streams[] | select(.lag_s > 600)'")]
-    Show(Show),
+    Show(Look),
     /// Read every page, every frame and every sum; changes nothing.
     #[command(
         after_help = "Examples:\n  mde-collector state verify --config config.yaml\n\nExit code 4: the files are damaged, \
@@ -64,27 +61,6 @@ enum Command {
                             values are read; nothing in the files is executed. Before the first run with this configuration."
     )]
     ImportOfficial(ImportOfficial),
-}
-
-/// Form of the data on stdout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For a person.
-    Table,
-    /// For a program.
-    Json,
-}
-
-/// `show`.
-#[derive(Debug, Args)]
-struct Show {
-    #[command(flatten)]
-    source: Source,
-    #[command(flatten)]
-    chosen: Chosen,
-    /// Form of the answer.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
 }
 
 /// A command that needs the configuration and no more.

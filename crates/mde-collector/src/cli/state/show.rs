@@ -1,9 +1,10 @@
 //! `state show`: how everything stands, as a table or as JSON.
 
-use super::super::{STORE, give, place, quotas, say};
+use super::super::chosen::Look;
+use super::super::table::{Side, Table, width, wrapped};
+use super::super::{Format, STORE, give, place, quotas, say};
 use super::change::ended;
-use super::table::{Side, Table, wrapped};
-use super::{Format, Show, configuration};
+use super::configuration;
 use crate::config::{Config, Persistence};
 use crate::pipeline::survey::{self, Only, survey};
 use crate::quota;
@@ -12,7 +13,7 @@ use crate::store::Notes as _;
 use std::fmt::Write;
 
 /// Shows it.
-pub(super) async fn run(Show { source, chosen, format }: Show) -> Result<(), u8> {
+pub(super) async fn run(Look { source, chosen, format }: Look) -> Result<(), u8> {
     let config = configuration(&source)?;
     let chosen = chosen.resolve(&config)?;
     let store = place::look(&config).await?;
@@ -22,7 +23,7 @@ pub(super) async fn run(Show { source, chosen, format }: Show) -> Result<(), u8>
     let status = ended(survey(&config, only, &store, &notes, quota, place::wall()()).await)?;
     match format {
         Format::Json => give(serde_json::to_string(&status).expect("a status has a JSON form")),
-        Format::Table => give(picture(&status, super::table::width()).trim_end()),
+        Format::Table => give(picture(&status, width()).trim_end()),
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ const GAP: &str = "  ";
 const INDENT: &str = "    ";
 
 /// Columns of the terminal on stdout; 80 where there is none.
-pub(in crate::cli) fn width() -> usize {
+pub(super) fn width() -> usize {
     let stdout = std::io::stdout();
     let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns >= 40).unwrap_or(WIDTH)
@@ -18,7 +18,7 @@ pub(in crate::cli) fn width() -> usize {
 
 /// On which side of its column a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Side {
+pub(super) enum Side {
     /// Words.
     Left,
     /// Numbers.
@@ -26,7 +26,7 @@ pub(in crate::cli) enum Side {
 }
 
 /// A table that grows row by row. Where it would be too wide, its first column is cut.
-pub(in crate::cli) struct Table<const N: usize> {
+pub(super) struct Table<const N: usize> {
     sides: [Side; N],
     width: usize,
     rows: Vec<Row<N>>,
@@ -40,23 +40,23 @@ enum Row<const N: usize> {
 
 impl<const N: usize> Table<N> {
     /// With these columns, within so many columns of the terminal.
-    pub(in crate::cli) fn new(columns: &[(&str, Side); N], width: usize) -> Self {
+    pub(super) fn new(columns: &[(&str, Side); N], width: usize) -> Self {
         let titles = columns.map(|(title, _)| title.to_owned());
         Self { sides: columns.map(|(_, side)| side), width, rows: vec![Row::Cells(titles)] }
     }
 
     /// Adds a row.
-    pub(in crate::cli) fn row(&mut self, cells: [String; N]) {
+    pub(super) fn row(&mut self, cells: [String; N]) {
         self.rows.push(Row::Cells(cells));
     }
 
     /// Adds lines that belong to the row before.
-    pub(in crate::cli) fn below(&mut self, lines: &[String]) {
+    pub(super) fn below(&mut self, lines: &[String]) {
         self.rows.extend(lines.iter().cloned().map(Row::Below));
     }
 
     /// All of it, each line ended.
-    pub(in crate::cli) fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut widths = [0; N];
         for row in &self.rows {
             let Row::Cells(cells) = row else { continue };
@@ -96,7 +96,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// A text in lines for [`Table::below`]. A control character becomes a space, so that nothing draws on the terminal.
-pub(in crate::cli) fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.saturating_sub(INDENT.len()).max(20);
     let mut lines = vec![String::new()];
     for word in text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty())
