@@ -1,6 +1,6 @@
 //! `state` and `explain`: everyday work on what the collector keeps, beside it and instead of it.
 
-use crate::harness::{Bench, Ended, Signal, assert_same};
+use crate::harness::{Bench, Ended, Signal, assert_same, in_25_pages};
 use md5::{Digest, Md5};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -175,12 +175,7 @@ async fn after_a_reset_everything_is_sent_again_under_the_same_event_ids() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_collectors_state_goes_on_elsewhere_without_loss_or_doubles() {
     const ALERTS: usize = 5_000;
-    let bench = Bench::start(|config| {
-        config.alerts.count = ALERTS;
-        config.alerts.evidence = 0..=2;
-        config.page.size = ALERTS / 25;
-    })
-    .await;
+    let bench = Bench::start(in_25_pages(ALERTS)).await;
     let devo = bench.devo().await;
     let killed = bench.run(&["--once"]);
     devo.wait_events(1_000).await;

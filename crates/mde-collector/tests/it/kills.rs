@@ -1,16 +1,7 @@
 //! `kill -9` anywhere: nothing lost, nothing stored twice.
 
-use crate::harness::{Bench, Devo, Signal, assert_same};
-use mde_sim::{RequestKind, SimConfig};
-
-/// A tenant with so many alerts in pages of a 25th of them.
-fn tenant(alerts: usize) -> impl FnOnce(&mut SimConfig) {
-    move |config| {
-        config.alerts.count = alerts;
-        config.alerts.evidence = 0..=2;
-        config.page.size = alerts / 25;
-    }
-}
+use crate::harness::{Bench, Devo, Signal, assert_same, in_25_pages};
+use mde_sim::RequestKind;
 
 /// Runs to the end and compares both outputs with the ledger: the file has each event once, the receiver at least once
 /// under one `@event_id`.
@@ -24,7 +15,7 @@ async fn finishes(bench: &Bench, devo: &Devo, alerts: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_once_before_the_first_row_and_at_every_tenth_of_25_000_it_loses_nothing_and_stores_nothing_twice() {
     const ALERTS: usize = 25_000;
-    let bench = Bench::start(tenant(ALERTS)).await;
+    let bench = Bench::start(in_25_pages(ALERTS)).await;
     let devo = bench.devo().await;
     let killed = bench.run(&["--once"]);
     bench.sim.ledger().wait_requests(RequestKind::Token, 1).await;
@@ -46,7 +37,7 @@ async fn killed_once_before_the_first_row_and_at_every_tenth_of_25_000_it_loses_
 async fn one_kill_at_any_tenth_of_the_rows_loses_nothing_and_stores_nothing_twice() {
     const ALERTS: usize = 2_000;
     for tenth in 0..10 {
-        let bench = Bench::start(tenant(ALERTS)).await;
+        let bench = Bench::start(in_25_pages(ALERTS)).await;
         let devo = bench.devo().await;
         let killed = bench.run(&["--once"]);
         bench.sim.ledger().wait_rows_served((tenth * ALERTS as u64 / 10).max(1)).await;
@@ -59,7 +50,7 @@ async fn one_kill_at_any_tenth_of_the_rows_loses_nothing_and_stores_nothing_twic
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_it_delivers_the_file_holds_each_event_once() {
     const ALERTS: usize = 5_000;
-    let bench = Bench::start(tenant(ALERTS)).await;
+    let bench = Bench::start(in_25_pages(ALERTS)).await;
     let devo = bench.devo().await;
     for events in [1, 1_000, 3_000] {
         let killed = bench.run(&["--once"]);

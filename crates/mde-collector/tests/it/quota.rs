@@ -4,24 +4,34 @@ use crate::harness::{Bench, Signal, assert_same};
 use jiff::SignedDuration;
 use mde_sim::{Fault, RequestKind, RetryAfter, SimConfig};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_long_run_with_all_of_the_vendors_quota_is_never_refused() {
-    // The bench takes quotas away; here the documented ones count, by the real clock.
-    let bench = Bench::start(|config| {
+/// A tenant whose alerts take more calls than a minute has. The bench takes quotas away; here the documented ones count, by
+/// the real clock.
+fn busy(alerts: usize) -> impl FnOnce(&mut SimConfig) {
+    move |config| {
         config.quota = SimConfig::default().quota;
-        config.alerts.count = 5_000;
+        config.alerts.count = alerts;
         config.alerts.evidence = 0..=1;
         config.page.size = 60;
-    })
-    .await;
-    bench.edit("    services:\n", "    quota: {share: 1.0}\n    services:\n");
-    bench.once().await.exits(0);
+    }
+}
+
+/// What holds of a run that took more than a minute's calls, with all of the vendor's quota, and kept to it.
+#[track_caller]
+fn assert_within(bench: &Bench) {
     let (ledger, family) = (bench.sim.ledger(), mde_sim::Family::Alerts);
     assert!(ledger.request_count(RequestKind::Alerts) > 100, "it takes more than a minute's calls");
     assert_eq!(ledger.throttled(), 0);
     assert!(ledger.peak(family).minute <= family.documented().per_minute as usize);
-    assert_eq!(bench.versions().len(), 5_000);
     assert_same(&bench.arrived(), &bench.expected());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_run_with_all_of_the_vendors_quota_is_never_refused() {
+    let bench = Bench::start(busy(5_000)).await;
+    bench.edit("    services:\n", "    quota: {share: 1.0}\n    services:\n");
+    bench.once().await.exits(0);
+    assert_within(&bench);
+    assert_eq!(bench.versions().len(), 5_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,13 +55,7 @@ async fn after_a_429_nothing_is_asked_earlier_than_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn restarts_and_kills_in_the_middle_of_a_window_do_not_exceed_it() {
-    let bench = Bench::start(|config| {
-        config.quota = SimConfig::default().quota;
-        config.alerts.count = 5_000;
-        config.alerts.evidence = 0..=1;
-        config.page.size = 60;
-    })
-    .await;
+    let bench = Bench::start(busy(5_000)).await;
     bench.edit("    services:\n", "    quota: {share: 1.0}\n    services:\n");
     let ledger = bench.sim.ledger();
     // Each of them alone would find the whole minute free.
@@ -62,11 +66,7 @@ async fn restarts_and_kills_in_the_middle_of_a_window_do_not_exceed_it() {
         killed.ended().await;
     }
     bench.once().await.exits(0);
-    let family = mde_sim::Family::Alerts;
-    assert!(ledger.request_count(RequestKind::Alerts) > 100, "it takes more than a minute's calls");
-    assert_eq!(ledger.throttled(), 0);
-    assert!(ledger.peak(family).minute <= family.documented().per_minute as usize);
-    assert_same(&bench.arrived(), &bench.expected());
+    assert_within(&bench);
     let left = std::fs::read_dir(bench.path("state")).expect("the state folder");
     let names: Vec<String> =
         left.map(|file| file.expect("readable").file_name().to_string_lossy().into_owned()).collect();
@@ -76,11 +76,8 @@ async fn restarts_and_kills_in_the_middle_of_a_window_do_not_exceed_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn inputs_that_call_as_one_application_share_one_budget() {
     let bench = Bench::start(|config| {
-        config.quota = SimConfig::default().quota;
+        busy(3_000)(config);
         config.quota.insert(mde_sim::Family::Alerts, mde_sim::Limits { per_minute: 100, per_hour: 1_500 });
-        config.alerts.count = 3_000;
-        config.alerts.evidence = 0..=1;
-        config.page.size = 60;
     })
     .await;
     // The same tenant under a second name, as some split their services.
@@ -100,13 +97,7 @@ async fn inputs_that_call_as_one_application_share_one_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_collectors_by_mistake_on_one_application_obey_the_429s_lose_nothing_and_name_the_cause() {
-    let bench = Bench::start(|config| {
-        config.quota = SimConfig::default().quota;
-        config.alerts.count = 3_600;
-        config.alerts.evidence = 0..=1;
-        config.page.size = 60;
-    })
-    .await;
+    let bench = Bench::start(busy(3_600)).await;
     let text = std::fs::read_to_string(bench.path("config.yaml")).expect("readable");
     let other = text.replace("out/{service}", "other/{service}")
         + "globals:\n  persistence: {type: filesystem, config: {directory_name: other-state}}\n";

@@ -1,6 +1,6 @@
 //! What outputs do with octets, end to end: gzip and several connections to Devo, files that take turns.
 
-use crate::harness::{Bench, Signal, assert_same, count};
+use crate::harness::{Bench, Signal, assert_same, count, in_25_pages};
 use mde_sim::RequestKind;
 use std::fs;
 use std::io::Read;
@@ -26,12 +26,7 @@ async fn gzip_over_three_connections_brings_each_event_to_devo() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_again_and_again_rotated_and_compressed_files_hold_each_event_once() {
     const ALERTS: usize = 5_000;
-    let bench = Bench::start(|config| {
-        config.alerts.count = ALERTS;
-        config.alerts.evidence = 0..=2;
-        config.page.size = ALERTS / 25;
-    })
-    .await;
+    let bench = Bench::start(in_25_pages(ALERTS)).await;
     bench.edit(
         "\"out/{service}.ndjson\"",
         "\"out/{service}.ndjson\"\n      rotate: {max_bytes: 1MiB}\n      compress: gzip",

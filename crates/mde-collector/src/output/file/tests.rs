@@ -55,6 +55,18 @@ fn tear(memory: Option<&str>, random: &mut SmallRng) {
     }
 }
 
+/// Some work of a shipper before it is killed: writes, confirmations, errors, time that passes.
+async fn work(shipper: &mut Shipper, output: &mut File, random: &mut SmallRng) {
+    for _ in 0..random.random_range(0..10) {
+        match random.random_range(0..8) {
+            0 => shipper.recover(output).await,
+            1 | 2 => shipper.confirm(output).await.expect("synced"),
+            3 => pass(KEEP).await,
+            _ => drop(shipper.write_next(output).await.expect("written")),
+        }
+    }
+}
+
 #[tokio::test]
 async fn kills_at_any_octet_leave_no_line_lost_doubled_or_torn() {
     const SEED: u64 = 11;
@@ -64,14 +76,7 @@ async fn kills_at_any_octet_leave_no_line_lost_doubled_or_torn() {
         let mut shipper = Shipper::new(frames(3, 12, 4, 50));
         for _ in 0..8 {
             let mut output = place.output("{tenant}.ndjson", shipper.memory.as_deref());
-            for _ in 0..random.random_range(0..10) {
-                match random.random_range(0..8) {
-                    0 => shipper.recover(&mut output).await,
-                    1 | 2 => shipper.confirm(&mut output).await.expect("synced"),
-                    3 => pass(KEEP).await,
-                    _ => drop(shipper.write_next(&mut output).await.expect("written")),
-                }
-            }
+            work(&mut shipper, &mut output, &mut random).await;
             drop(output);
             shipper.restart();
             tear(shipper.memory.as_deref(), &mut random);
@@ -107,14 +112,7 @@ async fn kills_at_any_octet_and_in_any_rotation_leave_no_line_lost_doubled_or_to
         }
         for _ in 0..8 {
             let mut output = build(shipper.memory.as_deref());
-            for _ in 0..random.random_range(0..10) {
-                match random.random_range(0..8) {
-                    0 => shipper.recover(&mut output).await,
-                    1 | 2 => shipper.confirm(&mut output).await.expect("synced"),
-                    3 => pass(KEEP).await,
-                    _ => drop(shipper.write_next(&mut output).await.expect("written")),
-                }
-            }
+            work(&mut shipper, &mut output, &mut random).await;
             drop(output);
             shipper.restart();
             let kept: serde_json::Value = shipper

@@ -163,6 +163,15 @@ impl Drop for Bench {
     }
 }
 
+/// A tenant with so many alerts in pages of a 25th of them, for tests that stop somewhere in between.
+pub fn in_25_pages(alerts: usize) -> impl FnOnce(&mut SimConfig) {
+    move |config| {
+        config.alerts.count = alerts;
+        config.alerts.evidence = 0..=2;
+        config.page.size = alerts / 25;
+    }
+}
+
 /// Counts events.
 pub fn count(events: impl Iterator<Item = Value>) -> Arrived {
     let mut arrived = Arrived::new();
