@@ -18,6 +18,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A length of time in whole milliseconds; one beyond every calendar is the longest there is.
+#[must_use]
+pub fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// The unit of scheduling, leasing, checkpoint, metrics and status row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamKey {

@@ -31,21 +31,14 @@ pub enum Original<'a> {
 /// Everything that is wrong with it, as [`super::load`] says it; a placeholder is none.
 pub fn convert(original: Original<'_>, environment: &dyn Fn(&str) -> Option<String>) -> Result<Converted, Problems> {
     let options = Options { strict: false, offline: true };
-    match original {
-        Original::File(path) => drop(super::load(path, environment, options)?),
-        Original::Job(job, collector) => drop(super::load_job(job, collector, environment, options)?),
-    }
     let report = Report::new(environment, options);
-    let root = match original {
-        Original::File(path) => report.open(path),
-        Original::Job(job, collector) => report
-            .open(job)
-            .zip(report.open(collector))
-            .and_then(|(job, collector)| load::joined(&report, &job, &collector)),
+    let (file, root) = match original {
+        Original::File(path) => (path, report.open(path)),
+        Original::Job(job, collector) => (job, load::open_job(&report, job, collector)),
     };
-    let Some(root) = root else {
-        return Err(report.conclude(None).err().unwrap_or_else(|| Problems(Vec::new())));
-    };
+    let config = root.as_ref().and_then(|root| load::assemble(&report, file, root));
+    report.conclude(config)?;
+    let root = root.expect("what could not be read was refused just now");
     let mut page = Page::default();
     page.section(0, &root, &load::ROOT);
     Ok(Converted { text: page.text, changes: page.changes })

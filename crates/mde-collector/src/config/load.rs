@@ -105,15 +105,20 @@ pub fn load_job(
     options: Options,
 ) -> Result<Loaded, Problems> {
     let report = Report::new(environment, options);
-    // Both are opened before either is needed, so that two missing files are told at once.
-    let (job, collector) = (report.open(job_config), report.open(collector_config));
-    let root = job.zip(collector).and_then(|(job, collector)| joined(&report, &job, &collector));
+    let root = open_job(&report, job_config, collector_config);
     let config = root.and_then(|root| assemble(&report, job_config, &root));
     report.conclude(config)
 }
 
+/// The two files of the collector-server form as one tree; none when an error has been reported.
+pub(super) fn open_job(report: &Report<'_>, job_config: &Path, collector_config: &Path) -> Option<Node> {
+    // Both are opened before either is needed, so that two missing files are told at once.
+    let (job, collector) = (report.open(job_config), report.open(collector_config));
+    job.zip(collector).and_then(|(job, collector)| joined(report, &job, &collector))
+}
+
 /// Reads a whole tree; none when an error has been reported.
-fn assemble(report: &Report<'_>, file: &Path, root: &Node) -> Option<Config> {
+pub(super) fn assemble(report: &Report<'_>, file: &Path, root: &Node) -> Option<Config> {
     let at = At { span: None, text: None, ..root.at() };
     if matches!(root.value, Value::Null) {
         report.error(at, Fault::new("the file is empty").help("it needs the sections globals, outputs and inputs"));
@@ -139,7 +144,7 @@ static RENAMED: &[(&Key<Branch>, &str)] =
     &[(&JOB_ID, "id"), (&JOB_NAME, "name"), (&STATE_STORE, "persistence"), (&DEBUG, "debug")];
 
 /// The two files as one tree in the common form. Every value keeps its place and path in its own file.
-pub(super) fn joined(report: &Report<'_>, job: &Node, collector: &Node) -> Option<Node> {
+fn joined(report: &Report<'_>, job: &Node, collector: &Node) -> Option<Node> {
     let file = |root, table| Section::new(report, At { span: None, text: None, ..Node::at(root) }, Some(root), table);
     let (job_file, collector_file) = (file(job, &JOB), file(collector, &COLLECTOR));
     let renamed = |entry: &Entry, key: &str| Entry { key: key.to_owned(), ..entry.clone() };

@@ -3,7 +3,7 @@
 use super::EnrichError;
 use super::list::{List, calm};
 use super::tally::Tally;
-use crate::record::{EntityKey, Identity, RawObject, StreamKey, unquoted};
+use crate::record::{EntityKey, Identity, RawObject, StreamKey, ms, unquoted};
 use crate::service::{Bulk, Count, Grouped, JOINT, OWNER, Only, Pass, Read, Silence};
 use crate::store::{Counts, WallClock};
 use crate::telemetry::enrich as events;
@@ -141,7 +141,7 @@ impl Shared {
     ) -> Result<(), EnrichError> {
         let kinds = self.store.count_kinds(stream).await?;
         let passed_ms = kinds.iter().find(|kind| kind.name == count.field).and_then(|kind| kind.passed_ms);
-        let max_age_ms = i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX);
+        let max_age_ms = ms(max_age);
         let now_ms = (self.now)();
         if passed_ms.is_some_and(|passed_ms| passed_ms > now_ms.saturating_sub(max_age_ms) && passed_ms <= now_ms) {
             return Ok(());

@@ -5,7 +5,7 @@ use super::list::List;
 use super::passes::{Shared, entity_key};
 use super::related::{Outcome, count};
 use super::{EnrichError, record};
-use crate::record::{EntityKey, RawObject, StreamKey};
+use crate::record::{EntityKey, RawObject, StreamKey, ms};
 use crate::service::{Answer, Bulk, Count, Method, permitted};
 use crate::store::{Counts, StoreError, Told, Wanted};
 use crate::telemetry::enrich as events;
@@ -133,7 +133,7 @@ impl Enricher {
     }
 
     fn since_ms(&self) -> i64 {
-        let max_age_ms = i64::try_from(self.rules.max_age.as_millis()).unwrap_or(i64::MAX);
+        let max_age_ms = ms(self.rules.max_age);
         (self.shared.now)().saturating_sub(max_age_ms)
     }
 

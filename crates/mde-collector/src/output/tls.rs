@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -145,6 +146,21 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 /// A whole file.
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|cause| TlsError::Read { path: path.to_owned(), cause })
+}
+
+/// What rustls said, where an error carries it; an I/O error hides what it holds from its own chain.
+pub(super) fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let mut inner = error;
+    loop {
+        if let Some(found) = inner.downcast_ref() {
+            return Some(found);
+        }
+        let held = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner = match held {
+            Some(held) => held as &(dyn Error + 'static),
+            None => inner.source()?,
+        };
+    }
 }
 
 /// Verifies the chain and that the peer holds the key, but not the name: `check_hostname: false`.

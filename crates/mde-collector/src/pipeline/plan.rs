@@ -10,6 +10,7 @@ use crate::config::{Config, Input, ServiceConfig};
 use crate::plan::{Listed, Plan, Size, Sizes, plan as sum};
 use crate::pull::forecast::{Still, forecast};
 use crate::quota::Quotas;
+use crate::record::ms;
 use crate::service::{Answer, Bulk, Pull, Read, permitted};
 use crate::store::StreamState;
 use mde_client::budget::Priority;
@@ -77,7 +78,7 @@ fn foretold<'a>(
     let new = StreamState { epoch: 1, checkpoint_ms: None, memory: String::new(), last_batch: 0 };
     let mut machine = source.machine(&new, false)?;
     let still = Still { rows: size.rows, per_day: size.per_day, cap: service.def.endpoint.page_cap as u64 };
-    let period_ms = i64::try_from(source.period.as_millis()).unwrap_or(i64::MAX);
+    let period_ms = ms(source.period);
     Ok(Listed {
         service,
         query: source.query.as_ref().map(|query| query.name.clone()),

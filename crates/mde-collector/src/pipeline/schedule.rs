@@ -5,7 +5,7 @@ use super::drive::Puller;
 use super::gate::Gate;
 use super::retry::{PipelineError, pause};
 use super::source::Source;
-use crate::record::ErrorClass;
+use crate::record::{ErrorClass, ms};
 use crate::status::{LastPull, Word};
 use crate::telemetry::pull::{self as events, Report};
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Schedule {
         if !self.slots {
             return self.period.saturating_sub(elapsed);
         }
-        let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX).max(1);
+        let period = ms(self.period).max(1);
         Duration::from_millis(u64::try_from(period - now_ms.rem_euclid(period)).unwrap_or_default())
     }
 }

@@ -10,7 +10,7 @@ use crate::pull::snapshot::{self, Snapshots};
 use crate::pull::walk::Walk;
 use crate::pull::window::list::List;
 use crate::pull::window::{self, Windows};
-use crate::record::StreamKey;
+use crate::record::{StreamKey, ms};
 use crate::service::Pull;
 use crate::store::StreamState;
 use serde::de::DeserializeOwned;
@@ -133,8 +133,4 @@ impl Source {
         // Starting anew instead would send again what the epoch has sent, or skip what it has not.
         serde_json::from_str(&state.memory).map(Some).map_err(|_| PipelineError::Memory(self.stream.to_string()))
     }
-}
-
-fn ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

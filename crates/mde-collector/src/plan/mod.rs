@@ -120,6 +120,25 @@ pub struct Row {
     pub has_bulk: bool,
 }
 
+/// A row about nothing that calls nothing.
+const BLANK: Row = Row {
+    service: "",
+    part: None,
+    family: "",
+    method: "",
+    reason: "",
+    first_calls: 0,
+    calls: 0,
+    period_s: 0,
+    hour_calls: 0,
+    minute_share: 0.0,
+    hour_share: 0.0,
+    first_s: 0,
+    duration_s: 0,
+    priority: Priority::Enrichment,
+    has_bulk: false,
+};
+
 /// A list or query, as its machine foretells it.
 pub struct Listed<'a> {
     /// Its section.
@@ -238,16 +257,9 @@ impl Allowance {
             family: listed.service.def.endpoint.family.name(),
             method,
             reason,
-            first_calls: 0,
-            calls: 0,
             period_s: listed.period.as_secs(),
-            hour_calls: 0,
-            minute_share: 0.0,
-            hour_share: 0.0,
-            first_s: 0,
-            duration_s: 0,
             priority: listed.priority,
-            has_bulk: false,
+            ..BLANK
         };
         let mut row = self.filled(row, listed.forecast.first, listed.forecast.largest);
         if row.period_s < 3_600 {
@@ -271,16 +283,9 @@ impl Allowance {
             family: family.name(),
             method: answer.map_or("none", Answer::name),
             reason,
-            first_calls: 0,
-            calls: 0,
             period_s: service.enrichment.max_age.as_secs(),
-            hour_calls: 0,
-            minute_share: 0.0,
-            hour_share: 0.0,
-            first_s: 0,
-            duration_s: 0,
-            priority: Priority::Enrichment,
             has_bulk: matches!(answer, Some(Answer::PerEntity(_))) && !count.bulk.is_empty(),
+            ..BLANK
         }
     }
 

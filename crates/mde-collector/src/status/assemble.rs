@@ -1,7 +1,7 @@
 //! From facts and notes to a row: pure, so that the page and the command can never tell different stories.
 
 use super::{Notes, OutputStatus, OutputWord, PositionStatus, SetAside, SnapshotStatus, StreamStatus, Word, moment};
-use crate::record::StreamKey;
+use crate::record::{StreamKey, ms};
 use crate::store::{OutputState, Place, replay_stream};
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub fn stream(facts: StreamFacts, notes: &Notes, at_work: bool, now_ms: i64) -> 
     let StreamFacts { stream, tenant, backend, period, checkpoint_ms, snapshot, drift, set_aside, counts_ms, error } =
         facts;
     let noted = notes.stream(&stream).cloned().unwrap_or_default();
-    let lag_ms = checkpoint_ms.map(|checkpoint_ms| u64::try_from(now_ms.saturating_sub(checkpoint_ms)).unwrap_or(0));
+    let lag_ms = checkpoint_ms.map(|checkpoint_ms| now_ms.saturating_sub(checkpoint_ms).max(0));
     let late_ms = period.map(|period| ms(period.saturating_mul(2).saturating_add(SLACK)));
     let state = match noted.word {
         _ if error.is_some() => Word::Store,
@@ -75,7 +75,7 @@ pub fn stream(facts: StreamFacts, notes: &Notes, at_work: bool, now_ms: i64) -> 
         backend,
         state,
         checkpoint: checkpoint_ms.map(moment),
-        lag_s: lag_ms.map(|ms| ms / 1_000),
+        lag_s: lag_ms.map(|ms| ms.unsigned_abs() / 1_000),
         last_pull: noted.last_pull,
         snapshot,
         set_aside,
@@ -120,11 +120,6 @@ fn position(place: &Place) -> PositionStatus {
     };
     let frame = Some(place.position.frame).filter(|frame| *frame != u32::MAX);
     PositionStatus { stream, batch: place.position.batch, frame }
-}
-
-/// Unit: milliseconds.
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

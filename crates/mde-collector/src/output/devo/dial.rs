@@ -8,7 +8,6 @@ use crate::output::OutputError;
 use crate::output::expiry::{self, Expiry};
 use crate::record::ErrorClass;
 use rustls::AlertDescription;
-use std::error::Error;
 use std::io;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
@@ -72,7 +71,7 @@ async fn channel(config: &config::Devo) -> Result<Channel, OutputError> {
     match agreed {
         Ok(stream) => Ok(Channel::Tls(Box::new(stream))),
         Err(cause) => {
-            let class = if tls_error(&cause).is_some() { ErrorClass::Denied } else { ErrorClass::Transient };
+            let class = if tls::tls_error(&cause).is_some() { ErrorClass::Denied } else { ErrorClass::Transient };
             Err(OutputError::new(class, format!("agree on TLS with {}", target(config)), cause))
         }
     }
@@ -95,21 +94,10 @@ async fn open(address: &str, port: u16, deadline: Instant) -> io::Result<Socket>
     Err(last)
 }
 
-/// What rustls said, where an I/O error carries it.
-fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    let mut inner: &(dyn Error + 'static) = error.get_ref()?;
-    loop {
-        if let Some(found) = inner.downcast_ref() {
-            return Some(found);
-        }
-        inner = inner.source()?;
-    }
-}
-
 /// A receiver that refuses our certificate says so in an alert; everything else passes.
 pub(super) fn class_of(error: &io::Error) -> ErrorClass {
     use AlertDescription as Alert;
-    match tls_error(error) {
+    match tls::tls_error(error) {
         Some(rustls::Error::AlertReceived(
             Alert::BadCertificate
             | Alert::UnsupportedCertificate

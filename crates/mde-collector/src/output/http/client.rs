@@ -17,7 +17,6 @@ use reqwest::header::{
 };
 use reqwest::{Method, NoProxy, Proxy, Request, redirect};
 use sha2::{Digest, Sha256};
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -263,25 +262,9 @@ async fn answer(client: &reqwest::Client, request: Request) -> reqwest::Result<A
 /// What kept a request from its answer. The address is taken out: it may hold a token.
 fn failed(error: reqwest::Error, target: &str) -> OutputError {
     let error = error.without_url();
-    match (error.is_connect(), is_about_trust(&error)) {
+    match (error.is_connect(), tls::tls_error(&error).is_some()) {
         (true, true) => OutputError::new(ErrorClass::Denied, format!("agree on TLS with {target}"), error),
         (true, false) => OutputError::new(ErrorClass::Transient, format!("connect to {target}"), error),
         _ => OutputError::new(ErrorClass::Transient, format!("get an answer of {target}"), error),
     }
-}
-
-/// Whether TLS itself said no, and not the way to the receiver.
-fn is_about_trust(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        // What an I/O error carries is not its source but what it shows as.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    false
 }

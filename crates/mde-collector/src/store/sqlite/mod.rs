@@ -34,7 +34,7 @@ use super::{
     History, Jump, Known, LastSeen, Lease, Leases, Note, Notes, Outbox, OutputState, Outputs, Passage, Place, Refusal,
     Seen, StartAt, Store, StoreError, StreamState, Told, Traced, WallClock, Wanted,
 };
-use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
+use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey, ms};
 use async_trait::async_trait;
 use connection::{Connections, Held, Transaction};
 use fault::Fault;
@@ -210,7 +210,7 @@ impl SqliteStore {
     /// One attempt at `acquire`.
     async fn try_acquire(&self, name: &str, owner: &str, term: Duration) -> Result<Option<Lease>, StoreError> {
         let now_ms = (self.now)();
-        let until_ms = now_ms.saturating_add(i64::try_from(term.as_millis()).unwrap_or(i64::MAX));
+        let until_ms = now_ms.saturating_add(ms(term));
         let mut transaction = self.transaction().await?;
         let result = lease::acquire(&mut transaction, name, owner, now_ms, until_ms).await;
         self.end(transaction, result).await

@@ -3,6 +3,7 @@
 use super::connection::Connections;
 use super::fault::Fault;
 use super::{collect, letters, passage, read, signed, unsigned};
+use crate::record::ms;
 use crate::store::{OutputState, REMOVED_KEPT};
 use sqlx::SqliteConnection;
 
@@ -163,7 +164,7 @@ async fn let_one_go(
     let Some((name, removed_ms)) = oldest else {
         return Ok(None);
     };
-    let kept_ms = i64::try_from(REMOVED_KEPT.as_millis()).unwrap_or(i64::MAX);
+    let kept_ms = ms(REMOVED_KEPT);
     if now_ms.saturating_sub(removed_ms) < kept_ms && passed_octets(connection).await? <= signed(max_octets) {
         return Ok(None);
     }

@@ -3,7 +3,7 @@
 
 use super::fault::Fault;
 use super::{position, signed, stream};
-use crate::record::{Position, StreamKey};
+use crate::record::{Position, StreamKey, ms};
 use crate::store::{HISTORY_KEPT, MAX_PASSAGES, Passage, Passing, Place};
 use sqlx::SqliteConnection;
 
@@ -38,7 +38,7 @@ pub(super) async fn note(
     .bind(code(how))
     .fetch_one(&mut *connection)
     .await?;
-    let kept_ms = i64::try_from(HISTORY_KEPT.as_millis()).unwrap_or(i64::MAX);
+    let kept_ms = ms(HISTORY_KEPT);
     // A row from the far future is one of a wrong clock, and goes as well.
     sqlx::query(
         "DELETE FROM passage WHERE row IN

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::many::{self, QUESTION_CHUNK};
 use super::{signed, stream, unsigned};
-use crate::record::VersionKey;
+use crate::record::{VersionKey, ms};
 use crate::store::{HISTORY_KEPT, Trace, Traced};
 use sqlx::SqliteConnection;
 use std::fmt::Write;
@@ -55,7 +55,7 @@ pub(super) async fn store(
 /// Takes away the oldest rows whose time is over. A row from the far future is one of a wrong clock, and goes as well: it
 /// would keep those behind it.
 async fn prune(connection: &mut SqliteConnection, added: usize, now_ms: i64) -> Result<(), Fault> {
-    let kept_ms = i64::try_from(HISTORY_KEPT.as_millis()).unwrap_or(i64::MAX);
+    let kept_ms = ms(HISTORY_KEPT);
     let kept = now_ms.saturating_sub(kept_ms)..=now_ms.saturating_add(kept_ms);
     let oldest: Option<i64> =
         sqlx::query_scalar("SELECT stored_ms FROM trace ORDER BY row LIMIT 1").fetch_optional(&mut *connection).await?;
