@@ -36,7 +36,7 @@ pub enum When {
 const ABOVE: u64 = 8 << 20;
 /// Backlog below which it ends again; far enough from the other that it does not go to and fro. Source: the same.
 const BELOW: u64 = 1 << 20;
-/// Level where nothing is asked for: nine tenths of what level 6 saves for a third of its time.
+/// Level where nothing is asked for. Source: design, "Delivery".
 const OWN_LEVEL: u32 = 1;
 /// The official sender's level.
 const OFFICIAL_LEVEL: u32 = 6;

@@ -50,7 +50,7 @@ pub(super) enum Verdict {
 }
 
 /// Codes of Splunk's with which an event is refused; the other ones of a 400 are about settings.
-/// Source: Splunk's page on the event collector's codes, read 2026-11. In order: no data, invalid data format, event field missing, event
+/// Source: excerpts of Splunk's page on the event collector's codes, 2026-11. In order: no data, invalid data format, event field missing, event
 /// field blank, indexed fields.
 const HEC_EVENT_CODES: &[i64] = &[5, 6, 12, 13, 15];
 

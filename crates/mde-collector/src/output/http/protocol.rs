@@ -59,7 +59,7 @@ const JSON: Protocol = Protocol {
     },
 };
 
-/// Splunk's HTTP event collector. Source: Splunk's pages on its input endpoints, their codes and acknowledgement, read 2026-11.
+/// Splunk's HTTP event collector. Source: excerpts of Splunk's pages on its input endpoints, their codes and acknowledgement, 2026-11.
 static SPLUNK_HEC: Protocol = Protocol {
     path: "services/collector/event",
     query: "",
@@ -78,7 +78,7 @@ static SPLUNK_HEC: Protocol = Protocol {
 /// Where Splunk tells what it has indexed.
 pub(super) const HEC_ACK: &str = "services/collector/ack";
 
-/// Elasticsearch and OpenSearch. Source: their pages on bulk requests, read 2026-11. Only what is read of an answer is asked for.
+/// Elasticsearch and OpenSearch. Source: excerpts of their pages on bulk requests, 2026-11. Only what is read of an answer is asked for.
 static ELASTICSEARCH: Protocol = Protocol {
     path: "_bulk",
     query: "filter_path=errors,items.*.status,items.*.error.type",

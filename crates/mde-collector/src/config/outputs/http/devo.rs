@@ -12,7 +12,7 @@ use super::super::super::problem::Fault;
 use super::super::super::section::Section;
 use super::{Auth, Compress, Http, Method, Preset, address, guard, sending};
 
-/// Most of one request. Unit: octets. Source: Devo's page on HTTP, read 2026-11.
+/// Most of one request. Unit: octets. Source: an excerpt of Devo's page on HTTP, 2026-11.
 const MOST: usize = 32_000_000;
 
 keys! {
