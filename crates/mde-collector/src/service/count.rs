@@ -276,6 +276,11 @@ pub(super) const fn export(
     Bulk::Grouped(Grouped { pass, by, distinct, only: Only::Filled, silence: Silence::Unknown })
 }
 
+/// A count by different values of a property in lists of which all is read: no row means none.
+pub(super) const fn walk(pass: &'static Pass, by: &'static [&'static str], distinct: &'static [&'static str]) -> Bulk {
+    Bulk::Grouped(Grouped { pass, by, distinct, only: Only::Filled, silence: Silence::Zero })
+}
+
 /// A list that belongs to one entity.
 pub(super) const fn list(path: &'static str, roles: &'static [&'static str], family: Family) -> PerEntity {
     PerEntity { path, roles, family, answer: Related::List }

@@ -2,9 +2,9 @@
 
 use super::count::{
     ADVISED, ALERT, ALERTS, EXPOSURES, INVENTORY, RECOMMENDATION, SOFTWARE, USER, VULNERABILITY, WEAKNESSES, count,
-    export, list,
+    export, list, walk,
 };
-use super::{Bulk, Endpoint, Grouped, Key, OWNER, Only, Pull, ServiceDef, Silence};
+use super::{Endpoint, Key, OWNER, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List machines API" and the official collector's tables.
@@ -31,13 +31,7 @@ pub static DEF: ServiceDef = ServiceDef {
             "request_machine_related_alerts",
             "related_alerts",
             list("/api/machines/{id}/alerts", ALERT, Family::Machines),
-            &[Bulk::Grouped(Grouped {
-                pass: &ALERTS,
-                by: &["machineId"],
-                distinct: &["id"],
-                only: Only::Filled,
-                silence: Silence::Zero,
-            })],
+            &[walk(&ALERTS, &["machineId"], &["id"])],
         ),
         count(
             "request_machine_vulnerabilities",
@@ -49,13 +43,7 @@ pub static DEF: ServiceDef = ServiceDef {
             "request_machine_security_recommendations",
             "related_recommendations",
             list("/api/machines/{id}/recommendations", RECOMMENDATION, Family::VulnerabilityManagement),
-            &[Bulk::Grouped(Grouped {
-                pass: &ADVISED,
-                by: &["id"],
-                distinct: &[OWNER],
-                only: Only::Filled,
-                silence: Silence::Zero,
-            })],
+            &[walk(&ADVISED, &["id"], &[OWNER])],
         ),
         count(
             "request_machine_software",

@@ -1,7 +1,7 @@
 //! Security recommendations, as snapshots.
 
-use super::count::{ADVISED, RECOMMENDATION, SOFTWARE, VULNERABILITY, count, list, single};
-use super::{Bulk, Endpoint, Grouped, Key, OWNER, Only, Pull, ServiceDef, Silence};
+use super::count::{ADVISED, RECOMMENDATION, SOFTWARE, VULNERABILITY, count, list, single, walk};
+use super::{Bulk, Endpoint, Key, OWNER, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List all recommendations" and the official collector's tables.
@@ -28,16 +28,7 @@ pub static DEF: ServiceDef = ServiceDef {
             "request_recommendation_machines",
             "related_machines",
             list("/api/recommendations/{id}/machineReferences", RECOMMENDATION, Family::VulnerabilityManagement),
-            &[
-                Bulk::Row("exposedMachinesCount"),
-                Bulk::Grouped(Grouped {
-                    pass: &ADVISED,
-                    by: &[OWNER],
-                    distinct: &["id"],
-                    only: Only::Filled,
-                    silence: Silence::Zero,
-                }),
-            ],
+            &[Bulk::Row("exposedMachinesCount"), walk(&ADVISED, &[OWNER], &["id"])],
         ),
         count(
             "request_recommendation_vulnerabilities",
