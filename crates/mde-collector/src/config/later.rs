@@ -44,7 +44,7 @@ static WORDS: &[(&str, &str, &[&str], &str, &str)] = &[
     ("globals.persistence", "type", &["redis"], "is not supported for state", STATE),
     ("inputs.*", "backend", &["graph"], LATER, BACKEND),
     ("inputs.*.services.*", "backend", &["graph"], LATER, BACKEND),
-    ("outputs.*", "type", &["devo_http", "http", "nats", "kafka"], LATER, ""),
+    ("outputs.*", "type", &["devo_http", "http"], LATER, ""),
 ];
 
 /// What is wrong with most of them.

@@ -41,7 +41,7 @@ keys! {
     /// Keys of its `config`.
     static KEYS;
     /// Path of the file. `{tenant}` (name of the input), `{service}`, `{tag}` and `{date}` are replaced.
-    pub(super) PATH: Key<String> = Key::parsed("path", Form::Text, |_, path| known_placeholders(path)).required()
+    pub(super) PATH: Key<String> = Key::parsed("path", Form::Text, |_, path| known_placeholders(path, PLACEHOLDERS)).required()
         .example("out/{service}.ndjson");
     /// When the next file begins.
     ROTATE: Key<Branch> = Key::tree("rotate", Form::Section(&ROTATE_TABLE));
@@ -85,16 +85,16 @@ fn rotate(section: Section<'_>) -> Option<Rotate> {
     (rotate.max_bytes.is_some() || rotate.every.is_some()).then_some(rotate)
 }
 
-/// A path, unless it has braces that would end up in the name of a file.
-fn known_placeholders(path: &str) -> Result<String, Fault> {
-    let mut rest = path;
+/// A template, unless it has braces that would end up in the name that is made from it.
+pub(super) fn known_placeholders(template: &str, known: &[&str]) -> Result<String, Fault> {
+    let mut rest = template;
     while let Some((_, after)) = rest.split_once('{') {
-        let known = after.split_once('}').filter(|(name, _)| PLACEHOLDERS.contains(name));
-        let Some((_, behind)) = known else {
-            let help = PLACEHOLDERS.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
+        let found = after.split_once('}').filter(|(name, _)| known.contains(name));
+        let Some((_, behind)) = found else {
+            let help = known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
             return Err(Fault::new("has an unknown placeholder").help(format!("known: {help}")));
         };
         rest = behind;
     }
-    Ok(path.to_owned())
+    Ok(template.to_owned())
 }

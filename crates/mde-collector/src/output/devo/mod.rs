@@ -12,8 +12,8 @@ mod connection;
 mod header;
 mod ledger;
 mod socket;
-mod tls;
 
+use super::tls::{self, tls_error};
 use super::{Confirmed, Offset, Output, OutputError, Written};
 use crate::config::outputs::devo as config;
 use crate::config::outputs::devo::Confirm;
@@ -23,7 +23,6 @@ use connection::{Channel, Connection};
 use rustls::AlertDescription;
 use socket::Socket;
 use std::collections::VecDeque;
-use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
@@ -335,17 +334,6 @@ async fn open(address: &str, port: u16, deadline: Instant) -> io::Result<Socket>
         }
     }
     Err(last)
-}
-
-/// What rustls said, where an I/O error carries it.
-fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    let mut inner: &(dyn Error + 'static) = error.get_ref()?;
-    loop {
-        if let Some(found) = inner.downcast_ref() {
-            return Some(found);
-        }
-        inner = inner.source()?;
-    }
 }
 
 /// A receiver that refuses our certificate says so in an alert; everything else passes.

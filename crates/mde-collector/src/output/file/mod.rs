@@ -9,8 +9,8 @@
 //! file is confirmed; before it is written again its present length is announced like a stranger's.
 
 mod disk;
-mod template;
 
+use super::template::Template;
 use super::{Confirmed, Offset, Output, OutputError, Written};
 use crate::config::outputs::file as config;
 use crate::record::{ErrorClass, StoredFrame};
@@ -21,7 +21,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use template::Template;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 

@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,9 +71,13 @@ pub(super) fn server_name(address: &str) -> Result<ServerName<'static>, TlsError
 
 /// Reads the files and makes what connects.
 pub(super) async fn connector(tls: &Tls) -> Result<TlsConnector, TlsError> {
+    Ok(TlsConnector::from(Arc::new(client(tls).await?)))
+}
+
+/// Reads the files and makes the settings, for a client that connects by itself.
+pub(super) async fn client(tls: &Tls) -> Result<ClientConfig, TlsError> {
     let tls = tls.clone();
-    let config = tokio::task::spawn_blocking(move || client_config(&tls)).await??;
-    Ok(TlsConnector::from(Arc::new(config)))
+    tokio::task::spawn_blocking(move || client_config(&tls)).await?
 }
 
 /// Reads the files; blocks.
@@ -130,6 +135,21 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 /// A whole file.
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|cause| TlsError::Read { path: path.to_owned(), cause })
+}
+
+/// What rustls said, where an error carries it; an I/O error hides what it holds from its own chain.
+pub(super) fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let mut inner = error;
+    loop {
+        if let Some(found) = inner.downcast_ref() {
+            return Some(found);
+        }
+        let held = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner = match held {
+            Some(held) => held as &(dyn Error + 'static),
+            None => inner.source()?,
+        };
+    }
 }
 
 /// Verifies the chain and that the peer holds the key, but not the name: `check_hostname: false`.

@@ -1,15 +1,16 @@
-//! The path of a file output: literal text with `{tenant}`, `{service}`, `{tag}` and `{date}` in it.
+//! A name that is made for each batch: literal text with `{tenant}`, `{service}`, `{tag}` and `{date}` in it. The path of
+//! a file output, the subject of a message.
 
 use crate::record::BatchHead;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use std::path::{Path, PathBuf};
 
-/// A path with placeholders, parsed.
+/// A name with placeholders, parsed.
 #[derive(Debug)]
 pub(super) struct Template(Vec<Piece>);
 
-/// A stretch of the path.
+/// A stretch of the name.
 #[derive(Debug)]
 enum Piece {
     /// Taken as it stands.
@@ -24,22 +25,22 @@ enum Piece {
     Date,
 }
 
-/// A path that cannot be used.
+/// A name that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TemplateError {
-    /// There is no path.
-    #[error("the path is empty")]
+    /// There is nothing.
+    #[error("the template is empty")]
     Empty,
     /// A brace without its partner.
-    #[error("the path has a `{{` without `}}`")]
+    #[error("the template has a `{{` without `}}`")]
     Unclosed,
     /// A name that we do not know.
-    #[error("the path has the placeholder {0:?}; known are tenant, service, tag and date")]
+    #[error("the template has the placeholder {0:?}; known are tenant, service, tag and date")]
     Unknown(String),
 }
 
 impl Template {
-    /// Reads a path.
+    /// Reads a template.
     pub(super) fn parse(path: &str) -> Result<Self, TemplateError> {
         if path.is_empty() {
             return Err(TemplateError::Empty);
@@ -64,17 +65,22 @@ impl Template {
 
     /// The file that events of this batch go to.
     pub(super) fn path(&self, head: &BatchHead) -> String {
-        let mut path = String::new();
+        self.fill(head, push_safe)
+    }
+
+    /// The template with a batch's values in it, each added by `push`, which keeps it from meaning more than it should.
+    pub(super) fn fill(&self, head: &BatchHead, push: impl Fn(&mut String, &str)) -> String {
+        let mut name = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Literal(text) => path.push_str(text),
-                Piece::Tenant => push_safe(&mut path, &head.input),
-                Piece::Service => push_safe(&mut path, &head.service),
-                Piece::Tag => push_safe(&mut path, &head.tag),
-                Piece::Date => path.push_str(&date(head.pulled_ms)),
+                Piece::Literal(text) => name.push_str(text),
+                Piece::Tenant => push(&mut name, &head.input),
+                Piece::Service => push(&mut name, &head.service),
+                Piece::Tag => push(&mut name, &head.tag),
+                Piece::Date => name.push_str(&date(head.pulled_ms)),
             }
         }
-        path
+        name
     }
 
     /// The whole path where there is no placeholder in it, else the folder in front of the first one.
