@@ -4,12 +4,16 @@
 
 pub mod cli;
 pub mod config;
+pub mod enrich;
 pub mod flatten;
 pub mod obfuscate;
 pub mod output;
 pub mod pipeline;
+pub mod plan;
 pub mod pull;
+pub mod quota;
 pub mod record;
 pub mod service;
+pub mod status;
 pub mod store;
 pub mod telemetry;

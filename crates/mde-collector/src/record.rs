@@ -9,7 +9,7 @@ mod identity;
 mod json;
 mod scan;
 
-pub use content::{content_hash, hex};
+pub use content::{content_hash, hex, row_hash};
 pub use identity::{EntityKey, EventId, Identity, VersionKey};
 pub use json::{JsonError, RawObject, unquoted};
 pub use scan::Cursor;

@@ -1,13 +1,18 @@
 //! The token endpoint: client credentials in, tokens out, v1 and v2. Secrets and tokens are tell-tale strings, so that leaks can be searched for.
 
+mod proof;
+
 use crate::clock::SimClock;
 use crate::delivery::Answer;
+use crate::receiver::Identity;
 use crate::world::dice::Dice;
 use crate::world::names;
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
+use proof::Trusted;
+use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, PublicKeyData, RsaKeySize};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -71,6 +76,8 @@ struct State {
     secrets: u64,
     /// Lifetime of new tokens.
     lifetime: Duration,
+    /// What whoever asks for the machine's own identity must show.
+    managed: Option<String>,
 }
 
 /// A registered application.
@@ -79,6 +86,8 @@ struct Application {
     client_id: String,
     /// Its only valid secret.
     secret: String,
+    /// What else it may prove itself with.
+    trusted: Trusted,
     /// Roles granted.
     roles: Vec<String>,
 }
@@ -130,8 +139,15 @@ impl Entra {
     /// An endpoint with one application that has these roles.
     pub(crate) fn new(seed: u64, clock: SimClock, roles: Vec<String>, lifetime: Duration) -> Self {
         let tenant_id = Dice::new(seed, names::TENANT_STREAM).guid();
-        let state =
-            State { tenant_id, applications: Vec::new(), tokens: BTreeMap::new(), issued: 0, secrets: 0, lifetime };
+        let state = State {
+            tenant_id,
+            applications: Vec::new(),
+            tokens: BTreeMap::new(),
+            issued: 0,
+            secrets: 0,
+            lifetime,
+            managed: None,
+        };
         let entra = Self(Arc::new(Shared { seed, clock, state: Mutex::new(state) }));
         entra.add_application(roles);
         entra
@@ -154,7 +170,8 @@ impl Entra {
         let stream = names::TENANT_STREAM + 1 + state.applications.len() as u64;
         let client_id = Dice::new(self.0.seed, stream).guid();
         let secret = self.new_secret(&mut state);
-        state.applications.push(Application { client_id: client_id.clone(), secret: secret.clone(), roles });
+        let (id, trusted) = (client_id.clone(), Trusted::default());
+        state.applications.push(Application { client_id: id, secret: secret.clone(), trusted, roles });
         Credentials { tenant_id: state.tenant_id.clone(), client_id, client_secret: secret }
     }
 
@@ -164,6 +181,52 @@ impl Entra {
         let secret = self.new_secret(&mut state);
         state.applications[0].secret.clone_from(&secret);
         secret
+    }
+
+    /// Makes a certificate with an RSA key, registers it with the first application and returns both.
+    pub fn issue_certificate(&self) -> Identity {
+        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("the library makes keys");
+        let certificate = CertificateParams::new(Vec::new()).and_then(|params| params.self_signed(&key));
+        let certificate = certificate.expect("the parameters are sound");
+        self.state().applications[0].trusted.keys.push(key.der_bytes().to_vec());
+        Identity { cert_pem: certificate.pem(), key_pem: key.serialize_pem() }
+    }
+
+    /// A token of another issuer that the first application may prove itself with from now on.
+    pub fn trust_other_issuer(&self) -> String {
+        let mut state = self.state();
+        let token = self.new_secret(&mut state);
+        state.applications[0].trusted.tokens.push(token.clone());
+        token
+    }
+
+    /// Gives the machine an identity, the first application's: what a caller must show beside its address,
+    /// `/msi/token`, in the way of an App Service.
+    pub fn manage(&self) -> String {
+        let mut state = self.state();
+        let header = self.new_secret(&mut state);
+        state.managed = Some(header.clone());
+        header
+    }
+
+    /// Answers whoever asks for the machine's own identity.
+    pub(crate) fn answer_managed(&self, headers: &HeaderMap, query: &str) -> Answer {
+        let query: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let shown = headers.get("x-identity-header").and_then(|value| value.to_str().ok());
+        let mut state = self.state();
+        if state.managed.is_none() || shown != state.managed.as_deref() {
+            return Answer::json(StatusCode::UNAUTHORIZED, &json!({"statusCode": 401, "message": "Unauthorized."}));
+        }
+        let known = |id: &String| id.eq_ignore_ascii_case(&state.applications[0].client_id);
+        if query.get("api-version").map(String::as_str) != Some("2019-08-01")
+            || !query.get("client_id").is_none_or(known)
+        {
+            return Answer::json(StatusCode::BAD_REQUEST, &json!({"statusCode": 400, "message": "No such identity."}));
+        }
+        match resource(&query, Protocol::V1) {
+            Ok(resource) => self.grant(&mut state, 0, &resource, Protocol::V1),
+            Err(refusal) => Answer::json(StatusCode::BAD_REQUEST, &json!({"statusCode": 400, "message": refusal.text})),
+        }
     }
 
     /// Makes every token issued so far invalid.
@@ -244,24 +307,39 @@ impl Entra {
             Some((client_id, secret)) => (client_id, Some(secret)),
             None => (required(&form, "client_id")?.to_owned(), form.get("client_secret").cloned()),
         };
-        let Some(application) =
-            state.applications.iter().find(|application| application.client_id.eq_ignore_ascii_case(&client_id))
-        else {
+        let known = |application: &Application| application.client_id.eq_ignore_ascii_case(&client_id);
+        let Some(index) = state.applications.iter().position(known) else {
             let text = format!("Application with identifier '{client_id}' was not found in the directory '{tenant}'.");
             return Err(Refusal { status: 400, error: "unauthorized_client", code: 700016, text });
         };
-        let Some(secret) = secret else {
-            let text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
-                .to_owned();
-            return Err(Refusal { status: 401, error: "invalid_client", code: 7000218, text });
-        };
-        if secret != application.secret {
-            let text = format!(
-                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client_id}'."
-            );
-            return Err(Refusal { status: 401, error: "invalid_client", code: 7000215, text });
+        let application = &state.applications[index];
+        match secret {
+            Some(secret) if secret == application.secret => {}
+            Some(_) => {
+                let text = format!(
+                    "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client_id}'."
+                );
+                return Err(Refusal { status: 401, error: "invalid_client", code: 7000215, text });
+            }
+            None if form.contains_key("client_assertion") => {
+                let audience = format!("/{tenant}/oauth2{}/token", if protocol == Protocol::V2 { "/v2.0" } else { "" });
+                application.trusted.check(&form, &application.client_id, &audience, now)?;
+            }
+            None => {
+                let text =
+                    "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+                        .to_owned();
+                return Err(Refusal { status: 401, error: "invalid_client", code: 7000218, text });
+            }
         }
         let resource = resource(&form, protocol)?;
+        Ok(self.grant(&mut state, index, &resource, protocol))
+    }
+
+    /// Issues a token for an application.
+    fn grant(&self, state: &mut State, index: usize, resource: &str, protocol: Protocol) -> Answer {
+        let now = self.0.clock.now();
+        let application = &state.applications[index];
         let caller = Caller {
             tenant_id: state.tenant_id.clone(),
             client_id: application.client_id.clone(),
@@ -276,11 +354,11 @@ impl Entra {
         let expires = now
             .saturating_add(jiff::SignedDuration::try_from(state.lifetime).unwrap_or(jiff::SignedDuration::MAX))
             .unwrap_or(Timestamp::MAX);
-        let token = self.token(&mut state, &caller, &resource, now, expires);
+        let token = self.token(state, &caller, resource, now, expires);
         state.tokens.retain(|_, token| now < token.expires);
         state.tokens.insert(token.clone(), Token { caller, expires });
         let seconds = state.lifetime.as_secs();
-        Ok(Answer::json(
+        Answer::json(
             StatusCode::OK,
             &match protocol {
                 Protocol::V2 => {
@@ -293,7 +371,7 @@ impl Entra {
                     "resource": resource, "access_token": token})
                 }
             },
-        ))
+        )
     }
 
     /// A new token: readable claims, and a tell-tale in place of the signature.

@@ -266,10 +266,22 @@ fn router(core: Arc<Core>) -> Router {
     Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(|core, tenant, request| token(core, tenant, Protocol::V2, request)))
         .route("/{tenant}/oauth2/token", post(|core, tenant, request| token(core, tenant, Protocol::V1, request)))
+        .route("/msi/token", get(managed_token))
         .route(&format!("/{}/{{*path}}", export::files::FOLDER), get(export::files::blob))
         .nest("/_sim", control::routes())
         .fallback(defender::handle)
         .with_state(core)
+}
+
+/// Answers whoever runs on this machine and asks for its identity.
+async fn managed_token(State(core): State<Arc<Core>>, request: Request) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
+    // What identifies the caller stands in a header; the query may be kept.
+    let entry = core.ledger.open(RequestKind::Token, None, parts.uri.path(), query);
+    let answer = core.entra.answer_managed(&parts.headers, query);
+    let connection = parts.extensions.get::<Connection>().cloned();
+    deliver(core.dated(answer, Server::Token), None, entry, connection, &parts.headers).await
 }
 
 /// Answers one token request.

@@ -96,7 +96,7 @@ impl Scan {
         if std::mem::take(&mut self.escaped) {
             at = 1;
         }
-        while let Some(offset) = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        while let Some(offset) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
             at += offset + 1;
             if bytes[at - 1] == b'"' {
                 self.in_text = false;

@@ -7,3 +7,4 @@ mod hunting;
 mod page;
 mod script;
 mod sockets;
+mod week;

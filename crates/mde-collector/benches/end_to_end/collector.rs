@@ -26,20 +26,25 @@ pub fn folder() -> io::Result<TempDir> {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// Runs it once to its end.
-pub async fn once(folder: &Path, config: &str, more: &[&str]) -> Result<Usage, Box<dyn Error>> {
-    let (child, started) = (start(folder, config, more)?, Instant::now());
+/// Runs it once to its end, for one service.
+pub async fn once(folder: &Path, service: &str, config: &str, more: &[&str]) -> Result<Usage, Box<dyn Error>> {
+    used_by(start(folder, service, config, more)?).await
+}
+
+/// What a child that has just been started uses until it ends.
+pub async fn used_by(child: Child) -> Result<Usage, Box<dyn Error>> {
+    let started = Instant::now();
     let mut usage = tokio::task::spawn_blocking(move || wait(&child)).await??;
     usage.wall = started.elapsed().as_secs_f64();
     Ok(usage)
 }
 
-/// Starts it, told to pull the alerts once. Its log goes to `log` in the folder.
-fn start(folder: &Path, config: &str, more: &[&str]) -> io::Result<Child> {
+/// Starts it, told to pull the service once. Its log goes to `log` in the folder.
+fn start(folder: &Path, service: &str, config: &str, more: &[&str]) -> io::Result<Child> {
     fs::write(folder.join("config.yaml"), config)?;
     Command::new(env!("CARGO_BIN_EXE_mde-collector"))
         .current_dir(folder)
-        .args(["run", "--config", "config.yaml", "--once", "--service", "alerts"])
+        .args(["run", "--config", "config.yaml", "--once", "--service", service])
         .args(more)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -26,7 +26,7 @@ pub struct Confirm {
 impl Confirm {
     /// Fills an outbox, then empties copies of it.
     pub async fn run(self) -> Verdict {
-        let tenant = Tenant::start(self.alerts)?;
+        let tenant = Tenant::start("alerts", self.alerts)?;
         let full = collector::folder()?;
         fill(full.path(), &tenant).await?;
         let mut ratios = Vec::new();
@@ -54,7 +54,7 @@ async fn fill(folder: &Path, tenant: &Tenant) -> Result<(), Box<dyn Error>> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let nobody = format!("  devo:\n    type: relay\n    config: {{address: localhost, port: {port}, type: TCP}}\n");
     let config = format!("{}outputs:\n{nobody}", tenant.inputs);
-    let used = collector::once(folder, &config, &["--drain-timeout", "1s"]).await?;
+    let used = collector::once(folder, "alerts", &config, &["--drain-timeout", "1s"]).await?;
     // 1: pulled, and not delivered.
     match used.exit_code {
         1 => Ok(()),
@@ -72,7 +72,7 @@ async fn drain(full: &Path, tenant: &Tenant, confirm_after: &str) -> Result<f64,
     }
     let (receiver, devo) = receiver::start(folder.path()).await?;
     let config = format!("{}outputs:\n{devo}      confirm_after: {confirm_after}\n", tenant.inputs);
-    let run = collector::once(folder.path(), &config, &["--drain-timeout", "10m"]);
+    let run = collector::once(folder.path(), "alerts", &config, &["--drain-timeout", "10m"]);
     let mut span: Option<(Instant, u64, Instant)> = None;
     let mut run = std::pin::pin!(run);
     let used = loop {

@@ -1,13 +1,16 @@
 //! The binary as it ships, against the simulator in a process of its own and a receiver in this one.
-//! `cargo x bench memory|confirm|start`; docs/benchmarks.md says what each figure means.
+//! `cargo x bench memory|confirm|start|end-to-end`; docs/benchmarks.md says what each figure means.
 #![expect(clippy::print_stdout, reason = "its only output is its numbers")]
 
 mod collector;
 mod confirm;
+mod floor;
+mod load;
 mod memory;
 mod receiver;
 mod start;
 mod tenant;
+mod whole;
 
 use clap::{Parser, Subcommand};
 use std::error::Error;
@@ -35,6 +38,11 @@ enum Benchmark {
     Confirm(confirm::Confirm),
     /// Time of `run --once` against a tenant without alerts.
     Start(start::Start),
+    /// Processor time of the whole path for a million events, beside a floor that does no work.
+    EndToEnd(whole::Whole),
+    /// The floor, as a process of its own.
+    #[command(hide = true)]
+    Floor(floor::Floor),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +57,8 @@ fn main() -> ExitCode {
             Benchmark::Memory(memory) => memory.run().await,
             Benchmark::Confirm(confirm) => confirm.run().await,
             Benchmark::Start(start) => start.run().await,
+            Benchmark::EndToEnd(whole) => whole.run().await,
+            Benchmark::Floor(floor) => floor.run().await,
         }
     });
     match reached {

@@ -1,59 +1,86 @@
-//! Peak memory of the main job with both kinds of output at once.
+//! Peak memory of the main job: alerts to both kinds of output at once, and snapshots of tenants of two sizes.
 
 use crate::tenant::Tenant;
-use crate::{Verdict, collector, receiver};
+use crate::{Verdict, collector, median, receiver};
 use clap::Args;
+use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// Peak memory of `run --once` with a file and a TLS output.
+/// Peak memory of `run --once`.
 #[derive(Args)]
 pub struct Memory {
     /// Alerts of the simulated tenant, about 5 KB and 5.5 events each; several sizes show whether the peak grows.
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "25000")]
     alerts: Vec<usize>,
+    /// Machines of simulated tenants, in pages of 10,000; the last size is compared with the first.
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "10000,100000")]
+    machines: Vec<usize>,
+    /// Runs for each number of machines, of which the median counts.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    runs: usize,
     /// The largest peak that passes. Unit: MiB.
     #[arg(long, value_name = "MIB", default_value_t = 40.0)]
     limit: f64,
+    /// The largest ratio between the peaks of the last and the first number of machines that passes.
+    #[arg(long, value_name = "RATIO", default_value_t = 1.1)]
+    growth: f64,
 }
 
 impl Memory {
-    /// One run for each size.
+    /// One run for each number of alerts, some for each number of machines.
     pub async fn run(self) -> Verdict {
         let mut reached = true;
         for alerts in self.alerts {
-            reached &= size(alerts).await? <= self.limit;
+            reached &= peak("alerts", alerts, true).await? <= self.limit;
+        }
+        let mut peaks = Vec::new();
+        for machines in self.machines {
+            let mut runs = Vec::new();
+            for _ in 0..self.runs.max(1) {
+                runs.push(peak("machines", machines, false).await?);
+            }
+            peaks.push(median(runs));
+            reached &= peaks.iter().all(|peak| *peak <= self.limit);
+        }
+        if let [first, .., last] = *peaks {
+            println!(
+                "machines: from the first size to the last {:.3} times as much, limit {}",
+                last / first,
+                self.growth
+            );
+            reached &= last / first <= self.growth;
         }
         println!("limit {} MiB", self.limit);
         Ok(reached)
     }
 }
 
-/// One run; gives its peak. Unit: MiB.
-async fn size(alerts: usize) -> Result<f64, Box<dyn std::error::Error>> {
-    let tenant = Tenant::start(alerts)?;
+/// One run for a service with a file, and with a TLS output beside it or not; gives its peak. Unit: MiB.
+async fn peak(service: &str, count: usize, over_tls: bool) -> Result<f64, Box<dyn Error>> {
+    let tenant = Tenant::start(service, count)?;
     let folder = collector::folder()?;
     let (receiver, devo) = receiver::start(folder.path()).await?;
-    let files = "  files:\n    type: file\n    config:\n      path: out/alerts.ndjson\n";
-    let config = format!("{}outputs:\n{files}{devo}", tenant.inputs);
-    let used = collector::once(folder.path(), &config, &["--drain-timeout", "10m"]).await?;
-    let events = receiver.event_count();
-    let lines = lines(&folder.path().join("out/alerts.ndjson"))?;
-    if used.exit_code != 0 || lines != events || events < alerts as u64 {
+    let files = "  files:\n    type: file\n    config:\n      path: out/events.ndjson\n";
+    let config = format!("{}outputs:\n{files}{}", tenant.inputs, if over_tls { &devo } else { "" });
+    let used = collector::once(folder.path(), service, &config, &["--drain-timeout", "10m"]).await?;
+    let lines = lines(&folder.path().join("out/events.ndjson"))?;
+    let received = if over_tls { receiver.event_count() } else { lines };
+    if used.exit_code != 0 || lines != received || lines < count as u64 {
         let said = collector::last_words(folder.path());
         let code = used.exit_code;
         return Err(
-            format!("deliver all: exit code {code}, {events} events over TLS, {lines} in the file\n{said}").into()
+            format!("deliver all: exit code {code}, {received} events over TLS, {lines} in the file\n{said}").into()
         );
     }
     let peak = used.peak as f64 / f64::from(1 << 20);
     println!(
-        "{alerts} alerts, {events} events: peak {peak:.1} MiB, {:.2} CPU s, {:.2} s, {:.0} events/s, {:.1} CPU s per million events",
+        "{count} {service}, {lines} events: peak {peak:.1} MiB, {:.2} CPU s, {:.2} s, {:.0} events/s, {:.1} CPU s per million events",
         used.processor,
         used.wall,
-        events as f64 / used.wall,
-        used.processor / events as f64 * 1e6
+        lines as f64 / used.wall,
+        used.processor / lines as f64 * 1e6
     );
     Ok(peak)
 }

@@ -15,12 +15,12 @@ pub struct Start {
 impl Start {
     /// Each run makes its store, gets a token, asks once, finds nothing, closes the store and ends.
     pub async fn run(self) -> Verdict {
-        let tenant = Tenant::start(0)?;
+        let tenant = Tenant::start("alerts", 0)?;
         let (mut walls, mut processors, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.runs {
             let folder = collector::folder()?;
             let files = "outputs:\n  files:\n    type: file\n    config:\n      path: out/alerts.ndjson\n";
-            let used = collector::once(folder.path(), &format!("{}{files}", tenant.inputs), &[]).await?;
+            let used = collector::once(folder.path(), "alerts", &format!("{}{files}", tenant.inputs), &[]).await?;
             if used.exit_code != 0 {
                 let said = collector::last_words(folder.path());
                 return Err(format!("run against an empty tenant: exit code {}\n{said}", used.exit_code).into());

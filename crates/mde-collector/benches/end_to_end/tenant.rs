@@ -13,10 +13,10 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// Starts one with so many alerts of about 5 KB and waits until it serves.
-    pub fn start(alerts: usize) -> Result<Self, Box<dyn Error>> {
+    /// Starts one with so many entities of a service (alerts of about 5 KB, machines) and waits until it serves.
+    pub fn start(service: &str, count: usize) -> Result<Self, Box<dyn Error>> {
         let mut process = Command::new(env!("CARGO_BIN_EXE_mde-collector"))
-            .args(["simulate", "--alerts", &alerts.to_string()])
+            .args(["simulate", &format!("--{service}"), &count.to_string()])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;

@@ -1,41 +1,131 @@
-//! `check`: everything that is wrong, at once.
+//! `check`: everything that is wrong, at once, and everybody that a configuration names asked for once.
 
-use super::{DONE, PARTLY, Source, give};
-use crate::config::Options;
-use clap::Args;
+use super::{DENIED, DONE, PARTLY, Source, USAGE, give, quotas, say};
+use crate::config::{Config, Options};
+use crate::pipeline::check::{Finding, Verdict, check};
+use crate::pipeline::clock::{Clock, SystemClock};
+use clap::{Args, ValueEnum};
+use std::sync::Arc;
 
-/// Look at the configuration.
+/// Look at the configuration, and ask everybody that it names. Sends no event.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all is well, warnings apart; 1 something cannot be reached or fails; 2 the configuration is wrong; 3 a right is missing.\n\nExamples:\n  mde-collector check --config config.yaml\n  mde-collector check --offline --config config.yaml\n  mde-collector check --config config.yaml --format json"
+)]
 pub struct Check {
     #[command(flatten)]
     source: Source,
     /// Only the files: no network.
     #[arg(long)]
     offline: bool,
-    /// Unknown keys are errors.
+    /// Unknown keys are errors; always so without --offline.
     #[arg(long)]
     strict: bool,
+    /// Only this input; may be given several times.
+    #[arg(long = "tenant", value_name = "NAME")]
+    tenants: Vec<String>,
+    /// What is given on stdout.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// What is given on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines for a person.
+    Table,
+    /// One JSON array.
+    Json,
 }
 
 impl Check {
     /// Checks, and gives the exit code.
-    pub fn run(self) -> u8 {
+    pub async fn run(self) -> u8 {
         let options = Options { strict: self.strict || !self.offline, offline: self.offline };
         let loaded = match self.source.load_or_say(options) {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
-        for input in &loaded.config.inputs {
-            let services: Vec<&str> = input.services.iter().map(|service| service.def.name).collect();
-            give(format_args!("pass  input {}: {}", input.name, services.join(", ")));
+        if let Err(told) = super::known_tenants(&loaded.config, &self.tenants) {
+            return told;
         }
-        for output in &loaded.config.outputs {
-            give(format_args!("pass  output {}", output.name));
+        let findings = match self.offline {
+            true => read(&loaded.config),
+            false => {
+                let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+                let persistence = &loaded.config.globals.persistence;
+                let quotas = match quotas(&loaded.config, persistence).await {
+                    Ok(quotas) => quotas,
+                    Err(told) => return told,
+                };
+                match check(&loaded.config, &self.tenants, &quotas, &clock).await {
+                    Ok(findings) => findings,
+                    Err(error) => {
+                        say(format_args!("failed to {error}"));
+                        return USAGE;
+                    }
+                }
+            }
+        };
+        match self.format {
+            Format::Json => give(serde_json::to_string_pretty(&findings).expect("a finding is plain data")),
+            Format::Table => give(table(&findings).trim_end()),
         }
-        if !self.offline {
-            give("warn  credentials and network: not looked at by this version; with --offline this is no warning");
-            return PARTLY;
+        code(&findings)
+    }
+}
+
+/// What is known without asking anybody.
+fn read(config: &Config) -> Vec<Finding> {
+    let finding = |kind, tenant, name: &str, found: String| Finding {
+        kind,
+        tenant,
+        name: Some(name.to_owned()),
+        verdict: Verdict::Pass,
+        found,
+        fix: None,
+    };
+    let services = config.inputs.iter().flat_map(|input| {
+        let one = |service: &crate::config::ServiceConfig| {
+            let found = format!("read, every {} s", service.period.as_secs());
+            finding("service", Some(input.name.clone()), service.def.name, found)
+        };
+        input.services.iter().map(one).collect::<Vec<_>>()
+    });
+    let outputs = config.outputs.iter().map(|entry| finding("output", None, &entry.name, "read".to_owned()));
+    services.chain(outputs).collect()
+}
+
+/// One line for each finding, and one for what to do where something is to be done.
+fn table(findings: &[Finding]) -> String {
+    let subject = |finding: &Finding| {
+        let parts = [finding.tenant.as_deref(), finding.name.as_deref()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" / ")
+    };
+    let width = |of: &dyn Fn(&Finding) -> usize| findings.iter().map(of).max().unwrap_or_default();
+    let (kinds, subjects) = (width(&|finding| finding.kind.len()), width(&|finding| subject(finding).len()));
+    let mut text = String::new();
+    for finding in findings {
+        let word = match finding.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Warn => "warn",
+            Verdict::Denied | Verdict::Fail => "fail",
+        };
+        let (kind, subject) = (finding.kind, subject(finding));
+        text += &format!("{word}  {kind:kinds$}  {subject:subjects$}  {}\n", finding.found);
+        if let Some(fix) = &finding.fix {
+            text += &format!("      fix: {fix}\n");
         }
-        DONE
+    }
+    text
+}
+
+/// A missing right goes before what cannot be reached: it needs a person.
+fn code(findings: &[Finding]) -> u8 {
+    let any = |verdict| findings.iter().any(|finding| finding.verdict == verdict);
+    match (any(Verdict::Denied), any(Verdict::Fail)) {
+        (true, _) => DENIED,
+        (_, true) => PARTLY,
+        _ => DONE,
     }
 }

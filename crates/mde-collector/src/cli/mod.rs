@@ -4,16 +4,26 @@
 //! every tenant; 4 the state store is unusable.
 
 mod check;
+mod chosen;
+mod config;
 mod demo;
+mod explain;
+mod place;
+mod plan;
 mod run;
 mod signals;
 mod simulate;
+mod state;
 
-use crate::config::{Loaded, Options, Problems, load, load_job};
+use crate::config::{Config, Loaded, Options, Persistence, Problems, load, load_job};
+use crate::pipeline::clock::{Clock, SystemClock};
+use crate::quota::Quotas;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Everything worked.
 pub const DONE: u8 = 0;
@@ -46,12 +56,20 @@ struct Arguments {
 enum Command {
     /// The main job: pull and deliver until stopped.
     Run(run::Run),
-    /// Look at the configuration and say everything that is wrong with it.
+    /// Say everything that is wrong with the configuration, and whether everybody in it can be reached.
     Check(check::Check),
+    /// Schema, example and conversion of configurations.
+    Config(config::Config),
+    /// Before anything runs: how many calls a configuration makes, and whether they fit Microsoft's quota.
+    Plan(plan::Plan),
     /// Simulator, collector and outputs in one process: see it work.
     Demo(demo::Demo),
     /// A tenant to try things on, without Microsoft.
     Simulate(simulate::Simulate),
+    /// Checkpoints, outbox, dead letters: look, check, start again, move.
+    State(state::State),
+    /// Where one record is: when it was seen, as which events it was stored, where they are.
+    Explain(explain::Explain),
 }
 
 /// Form of the log.
@@ -111,6 +129,25 @@ impl Source {
     }
 }
 
+/// The budgets of a configuration, kept where its state is; says so where they cannot be.
+async fn quotas(config: &Config, persistence: &Persistence) -> Result<Quotas, u8> {
+    Quotas::open(config, persistence, Arc::new(|| SystemClock.wall_ms())).await.map_err(|error| {
+        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        say(format_args!("failed to {error}{cause}"));
+        STORE
+    })
+}
+
+/// Whether these are inputs of the configuration; says so where one is not.
+fn known_tenants(config: &Config, tenants: &[String]) -> Result<(), u8> {
+    let Some(name) = tenants.iter().find(|name| config.inputs.iter().all(|input| input.name != **name)) else {
+        return Ok(());
+    };
+    let known: Vec<&str> = config.inputs.iter().map(|input| input.name.as_str()).collect();
+    say(format_args!("--tenant {name}: there is no such entry under inputs; there is {}", known.join(", ")));
+    Err(USAGE)
+}
+
 /// One thing for a person, on stderr.
 #[expect(clippy::print_stderr, reason = "the command line speaks to a person here")]
 fn say(what: impl std::fmt::Display) {
@@ -166,9 +203,13 @@ pub fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::Run(run) => run.run().await,
-            Command::Check(check) => check.run(),
+            Command::Check(check) => check.run().await,
+            Command::Config(config) => config.run(),
+            Command::Plan(plan) => plan.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Simulate(simulate) => simulate.run().await,
+            Command::State(state) => state.run().await,
+            Command::Explain(explain) => explain.run().await,
         }
     });
     ExitCode::from(code)

@@ -1,12 +1,12 @@
 //! `run`: the main job.
 
+use super::chosen::Chosen;
 use super::signals::Signals;
-use super::{DENIED, DONE, PARTLY, STORE, Source, USAGE, say};
+use super::{DENIED, DONE, PARTLY, Source, USAGE, place, quotas, say};
 use crate::config::{Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
 use crate::pipeline::run::{self, Ended, RunError};
-use crate::service;
-use crate::store::{Store, StoreError, sqlite};
+use crate::store::{Store, sqlite};
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +20,8 @@ pub struct Run {
     /// Pull every enabled service once, drain every output, end.
     #[arg(long)]
     once: bool,
-    /// Only this service; may be given several times.
-    #[arg(long = "service", value_name = "NAME")]
-    services: Vec<String>,
-    /// Only this input; may be given several times.
-    #[arg(long = "tenant", value_name = "NAME")]
-    tenants: Vec<String>,
+    #[command(flatten)]
+    chosen: Chosen,
     /// With --once: how long outputs may take after the last pull.
     #[arg(long, default_value = "60s", value_parser = duration)]
     drain_timeout: Duration,
@@ -59,22 +55,12 @@ impl Run {
             Err(code) => return code,
         };
         let config = loaded.config;
-        let mut services = Vec::new();
-        for name in &self.services {
-            let Some(found) = service::find(name) else {
-                let known: Vec<&str> = service::SERVICES.iter().map(|def| def.name).collect();
-                say(format_args!("--service {name}: there is no such service; there is {}", known.join(", ")));
-                return USAGE;
-            };
-            services.push(found.name.to_owned());
-        }
-        if let Some(name) = self.tenants.iter().find(|name| config.inputs.iter().all(|input| input.name != **name)) {
-            let known: Vec<&str> = config.inputs.iter().map(|input| input.name.as_str()).collect();
-            say(format_args!("--tenant {name}: there is no such entry under inputs; there is {}", known.join(", ")));
-            return USAGE;
-        }
+        let Chosen { services, tenants } = match self.chosen.resolve(&config) {
+            Ok(chosen) => chosen,
+            Err(code) => return code,
+        };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let now: crate::store::WallClock = Arc::new(|| SystemClock.wall_ms());
+        let now = place::wall();
         let persistence = if self.no_save_state { &Persistence::Memory } else { &config.globals.persistence };
         let opened = match persistence {
             Persistence::Memory => sqlite::open_memory(now).await,
@@ -93,12 +79,16 @@ impl Run {
         };
         let store: Arc<dyn Store> = match opened {
             Ok(store) => Arc::new(store),
-            Err(error) => return unusable(&error),
+            Err(error) => return place::unusable(&error),
+        };
+        let quotas = match quotas(&config, persistence).await {
+            Ok(quotas) => quotas,
+            Err(told) => return told,
         };
         let options = run::Options {
             once: self.once,
             services,
-            tenants: self.tenants,
+            tenants,
             drain_timeout: self.drain_timeout,
             stop_timeout: self.stop_timeout,
         };
@@ -112,31 +102,15 @@ impl Run {
             // A second signal: at once. Everything that counts is in the store.
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
         });
-        match run::run(&config, &options, store, clock, stopped).await {
+        match run::run(&config, &options, (store, &quotas), clock, stopped).await {
             Ok(Ended::Done) => DONE,
             Ok(Ended::Partly) => PARTLY,
             Ok(Ended::Denied) => DENIED,
-            Err(RunError::Store(error)) => unusable(&error),
+            Err(RunError::Store(error)) => place::unusable(&error),
             Err(error) => {
                 say(format_args!("failed to {error}"));
                 USAGE
             }
         }
     }
-}
-
-/// Says why the store cannot be used, and the way out.
-fn unusable(error: &StoreError) -> u8 {
-    say(format_args!("failed to {error}"));
-    let way_out = match error {
-        StoreError::Locked { .. } => "stop the other process, or give this one a `directory_name` of its own",
-        StoreError::Damaged { .. } => {
-            "restore the folder from a backup, or move it away and set `historical_poll_datetime`"
-        }
-        StoreError::Foreign { .. } => "name another `directory_name`",
-        StoreError::Newer { .. } => "use the newer version that wrote it",
-        _ => "check the disk and the permissions of the state folder",
-    };
-    say(format_args!("way out: {way_out}"));
-    STORE
 }

@@ -1,6 +1,6 @@
 //! `credentials`: who we are, and how that is proved.
 
-use super::key::{Form, Key, Table, keys};
+use super::key::{Declared, Form, Key, Table, keys};
 use super::problem::Fault;
 use super::section::Section;
 use super::{Credentials, Proof, Secret, report};
@@ -21,11 +21,11 @@ keys! {
     SECRET_FILE: Key<PathBuf> = Key::file_that("client_secret_file", "credentials", holds_something);
     /// Certificate of the application, PEM, instead of a secret.
     CERTIFICATE: Key<PathBuf> = Key::file("certificate_file", "certs");
-    /// Private key of that certificate, PEM.
-    KEY: Key<PathBuf> = Key::file("key_file", "certs");
-    /// `true`: the identity of the machine that we run on.
+    /// Private key of that certificate, PEM, not encrypted; absent: it stands in `certificate_file` as well. Both are read at each token request.
+    KEY: Key<PathBuf> = Key::file("key_file", "certs").otherwise("certificate_file");
+    /// `true`: the identity of the machine that we run on; `client_id` picks one where it has several, and may be left out.
     MANAGED: Key<bool> = Key::boolean("managed_identity").default("false");
-    /// A file with a token of another issuer that Entra trusts for this application.
+    /// A file with a token of another issuer that Entra trusts for this application, read at each token request.
     FEDERATED: Key<PathBuf> = Key::file("federated_token_file", "credentials");
 }
 
@@ -38,6 +38,9 @@ pub(super) fn may_be_shown(key: &str) -> bool {
     TABLE.keys().map(|key| key.about()).any(|about| about.name == key && !matches!(about.form, Form::Secret))
 }
 
+/// What proves an application's identity: one of these keys stands there, and no other.
+static PROOFS: &[&dyn Declared] = &[&SECRET, &SECRET_FILE, &CERTIFICATE, &MANAGED, &FEDERATED];
+
 /// Reads the section; none when an error has been reported.
 pub(super) fn load(section: Section<'_>) -> Option<Credentials> {
     if section.is_absent() {
@@ -47,25 +50,44 @@ pub(super) fn load(section: Section<'_>) -> Option<Credentials> {
         );
         return None;
     }
-    let (tenant_id, client_id) = (section.required(&TENANT), section.required(&CLIENT));
-    let proof = proof(&section);
+    let managed = section.value(&MANAGED);
+    let tenant_id = section.required(&TENANT);
+    // The identity that the system has given a machine needs no name.
+    let client_id =
+        if managed { Some(section.optional(&CLIENT).unwrap_or_default()) } else { section.required(&CLIENT) };
+    let proof = proof(&section, managed);
     section.finish();
     Some(Credentials { tenant_id: tenant_id?, client_id: client_id?, proof: proof? })
 }
 
 /// The one proof that is given; none when an error has been reported.
-fn proof(section: &Section<'_>) -> Option<Proof> {
-    // That none of them can be used yet is told at the end of the section.
-    let other = [section.given(&CERTIFICATE), section.given(&KEY), section.given(&MANAGED), section.given(&FEDERATED)];
-    match (section.entry(&SECRET), section.given(&SECRET_FILE)) {
-        (Some(_), Some(second)) => {
-            let fault = Fault::new("`client_secret` and `client_secret_file` are two ways to say one thing");
-            section.report.error(second.at(), fault.help("keep one of the two"));
-            None
+fn proof(section: &Section<'_>, managed: bool) -> Option<Proof> {
+    let key = section.given(&KEY);
+    let given = PROOFS.iter().map(|key| Some((key.about().name, section.given(*key)?))).collect::<Vec<_>>();
+    // `managed_identity: false` says nothing.
+    let mut given = given.into_iter().flatten().filter(|(name, _)| managed || *name != MANAGED.name());
+    let (first, second) = (given.next(), given.next());
+    if let (Some((first, _)), Some((name, entry))) = (first, second) {
+        let fault = Fault::new(format!("`{first}` and `{name}` are two ways to say one thing"));
+        section.report.error(entry.at(), fault.help("keep one of the two"));
+        return None;
+    }
+    let name = first.map(|(name, _)| name);
+    if let (false, Some(entry)) = (name == Some(CERTIFICATE.name()), key) {
+        let fault = Fault::new("`key_file` is the key of no certificate");
+        section.report.error(entry.at(), fault.help("name its certificate in `certificate_file`"));
+        return None;
+    }
+    match name {
+        Some(name) if name == SECRET_FILE.name() => section.required(&SECRET_FILE).map(Proof::SecretFile),
+        Some(name) if name == FEDERATED.name() => section.required(&FEDERATED).map(Proof::Federated),
+        Some(name) if name == CERTIFICATE.name() => {
+            let certificate = section.required(&CERTIFICATE);
+            let key = if key.is_some() { section.required(&KEY) } else { certificate.clone() };
+            Some(Proof::Certificate { certificate: certificate?, key: key? })
         }
-        (None, Some(_)) => section.required(&SECRET_FILE).map(Proof::SecretFile),
-        (None, None) if other.iter().any(Option::is_some) => None,
-        (_, None) => section.required(&SECRET).map(Proof::Secret),
+        Some(name) if name == MANAGED.name() => Some(Proof::Managed),
+        _ => section.required(&SECRET).map(Proof::Secret),
     }
 }
 

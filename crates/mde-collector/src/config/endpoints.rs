@@ -194,7 +194,7 @@ fn web_url(_: &Form, text: &str) -> Result<Url, Fault> {
 }
 
 /// A proxy's address.
-fn address_of_proxy(text: &str) -> Result<Secret, Fault> {
+pub(super) fn address_of_proxy(text: &str) -> Result<Secret, Fault> {
     let usable = Url::parse(text)
         .is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.host_str().is_some());
     match usable {
@@ -205,7 +205,7 @@ fn address_of_proxy(text: &str) -> Result<Secret, Fault> {
 }
 
 /// Whether an address stays on this machine.
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -142,10 +142,7 @@ impl Page {
             let mut keys: Vec<&'static dyn Declared> = table.keys().filter(|key| scope::knows(def, *key)).collect();
             keys.retain(|key| !self.shown.contains(&key.names()[0]));
             self.shown.extend(keys.iter().map(|key| key.names()[0]));
-            // Flags are shown once they are obeyed.
-            if later::key(table.path, "counts").is_none() {
-                keys.extend(def.counts.iter().map(|count| count as &'static dyn Declared));
-            }
+            keys.extend(def.counts.iter().map(|count| count as &'static dyn Declared));
             if index == 1 {
                 self.comment(level, "The services below take what is shown above as well, where it means something.");
             }

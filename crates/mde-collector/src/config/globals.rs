@@ -1,7 +1,7 @@
 //! `globals`: settings of the whole process.
 
 use super::key::{Branch, Form, Key, Table, keys};
-use super::outputs::compression;
+use super::outputs::compression::{self, Gzip};
 use super::problem::Fault;
 use super::report::Outcome;
 use super::section::Section;
@@ -154,7 +154,7 @@ pub(super) fn load(section: Section<'_>) -> Option<Globals> {
     outbox.finish();
     let status = status(&section);
     let internal_messages = section.value(&MESSAGES);
-    let gzip = compression::load(&section, &compression::GLOBAL);
+    let gzip = Gzip { queue: outbox_max_bytes, ..compression::load(&section, &compression::GLOBAL) };
     section.finish();
     Some(Globals { name, debug, persistence: persistence?, outbox_max_bytes, status, internal_messages, gzip })
 }

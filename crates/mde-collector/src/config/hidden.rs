@@ -5,8 +5,18 @@ use super::tree::{Node, Value};
 use super::{credentials, nearest};
 
 /// Words that a key of a credential holds, or is a slip of the pen away from.
-const SECRET_WORDS: &[&str] =
-    &["client_secret", "password", "passwd", "secret", "token", "proxy", "credential", "authorization"];
+const SECRET_WORDS: &[&str] = &[
+    "client_secret",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "bearer",
+    "proxy",
+    "credential",
+    "authorization",
+    "headers",
+];
 
 /// Endings of keys that only name where something is.
 const OPEN_ENDINGS: &[&str] = &["_url", "_scope", "_file"];

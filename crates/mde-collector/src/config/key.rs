@@ -353,6 +353,11 @@ impl Key<Duration> {
         Self::parsed(name, Form::Duration(units::SHORTEST, units::LONGEST), time)
     }
 
+    /// A time with its unit within these bounds.
+    pub const fn duration_within(name: &'static str, least: Duration, most: Duration) -> Self {
+        Self::parsed(name, Form::Duration(least, most), time)
+    }
+
     /// A time in seconds within these bounds, as the official keys have it.
     pub const fn seconds(name: &'static str, least: Duration, most: Duration) -> Self {
         Self::parsed(name, Form::Seconds(least, most), time)

@@ -6,10 +6,6 @@ use super::problem::Fault;
 pub(super) enum Answer {
     /// A warning, unless the value is this one, which is what happens anyway.
     Ignores(&'static str),
-    /// An error with the way out: to ignore it would be to do another thing than was asked for.
-    Refuses(&'static str),
-    /// A warning that its reader gives, with others in one.
-    Reader,
 }
 
 /// The keys: section, key, answer.
@@ -17,25 +13,9 @@ static KEYS: &[(&str, &str, Answer)] = &[
     ("globals", "status", Answer::Ignores("false")),
     ("globals", "internal_messages", Answer::Ignores("false")),
     ("globals", "inputs_dir", Answer::Ignores("")),
-    ("globals", "devo_sender_threshold_for_using_gzip_in_transport_layer", Answer::Reader),
-    ("globals", "devo_sender_compression_level", Answer::Reader),
-    ("globals", "devo_sender_compression_buffer_in_bytes", Answer::Reader),
-    ("inputs.*.credentials", "certificate_file", Answer::Refuses(PROOF)),
-    ("inputs.*.credentials", "key_file", Answer::Refuses(PROOF)),
-    ("inputs.*.credentials", "managed_identity", Answer::Refuses(PROOF)),
-    ("inputs.*.credentials", "federated_token_file", Answer::Refuses(PROOF)),
-    // The flags that ask for a count, whatever their names.
-    ("inputs.*.services.*", "counts", Answer::Ignores("false")),
-    ("inputs.*.services.*", "enrichment", Answer::Ignores("")),
     ("inputs.*.services.*", "shape", Answer::Ignores("mde")),
     ("inputs.*.services.*", "scope", Answer::Ignores("endpoint")),
     ("inputs.*.services.*", "graph_filter", Answer::Ignores("")),
-    ("outputs.*.config", "threshold_for_using_gzip_in_transport_layer", Answer::Reader),
-    ("outputs.*.config", "compression_level", Answer::Reader),
-    ("outputs.*.config", "compression_buffer_in_bytes", Answer::Reader),
-    ("outputs.*.config", "concurrent_connections", Answer::Ignores("1")),
-    ("outputs.*.config", "rotate", Answer::Ignores("")),
-    ("outputs.*.config", "compress", Answer::Ignores("none")),
 ];
 
 /// The words of a key: section, key, words, what is wrong with them, way out.
@@ -44,13 +24,10 @@ static WORDS: &[(&str, &str, &[&str], &str, &str)] = &[
     ("globals.persistence", "type", &["redis"], "is not supported for state", STATE),
     ("inputs.*", "backend", &["graph"], LATER, BACKEND),
     ("inputs.*.services.*", "backend", &["graph"], LATER, BACKEND),
-    ("outputs.*", "type", &["devo_http", "http"], LATER, ""),
 ];
 
 /// What is wrong with most of them.
 const LATER: &str = "is not available in this version";
-/// What proves an application's identity instead.
-const PROOF: &str = "use client_secret or client_secret_file";
 /// Where state lies instead.
 const STATE: &str = "write `persistence: {type: filesystem, config: {directory_name: state}}`";
 /// What is read instead.

@@ -126,10 +126,12 @@ fn assemble(report: &Report<'_>, file: &Path, root: &Node) -> Option<Config> {
     let globals = globals::load(top.section(&GLOBALS));
     let declared = outputs::declared(&top, &OUTPUTS);
     let names: Vec<String> = declared.iter().map(|(name, _)| name.clone()).collect();
-    let outputs = outputs::load(declared);
+    let mut outputs = outputs::load(declared);
     let inputs = inputs::load(&top.section(&INPUTS), &names);
     top.finish();
-    Some(Config { file: file.to_owned(), globals: globals?, outputs, inputs }).filter(|_| !report.has_error())
+    let globals = globals?;
+    outputs.iter_mut().for_each(|entry| entry.output.under(&globals));
+    Some(Config { file: file.to_owned(), globals, outputs, inputs }).filter(|_| !report.has_error())
 }
 
 /// Keys of the second file of the collector-server form, and their names in the common one.
@@ -137,7 +139,7 @@ static RENAMED: &[(&Key<Branch>, &str)] =
     &[(&JOB_ID, "id"), (&JOB_NAME, "name"), (&STATE_STORE, "persistence"), (&DEBUG, "debug")];
 
 /// The two files as one tree in the common form. Every value keeps its place and path in its own file.
-fn joined(report: &Report<'_>, job: &Node, collector: &Node) -> Option<Node> {
+pub(super) fn joined(report: &Report<'_>, job: &Node, collector: &Node) -> Option<Node> {
     let file = |root, table| Section::new(report, At { span: None, text: None, ..Node::at(root) }, Some(root), table);
     let (job_file, collector_file) = (file(job, &JOB), file(collector, &COLLECTOR));
     let renamed = |entry: &Entry, key: &str| Entry { key: key.to_owned(), ..entry.clone() };

@@ -2,6 +2,7 @@
 //!
 //! Loading names every problem at once. It reads the configuration file and the files it names, nothing else: no network.
 
+mod convert;
 mod credentials;
 mod endpoints;
 mod example;
@@ -36,6 +37,9 @@ mod tests;
 
 pub use crate::flatten::{FlattenConfig, Selection};
 pub use crate::obfuscate::Obfuscation;
+pub use crate::service::Method;
+pub use convert::{Converted, Original, convert};
+pub(crate) use endpoints::is_loopback;
 pub use example::example;
 pub use load::{Loaded, Options, load, load_job};
 pub use outputs::OutputConfig;
@@ -78,7 +82,7 @@ pub struct Globals {
     /// Own log events go to the Devo outputs as well. Default false.
     pub internal_messages: bool,
     /// Compression of all Devo outputs; it wins over an output's own.
-    pub gzip: Option<outputs::compression::Gzip>,
+    pub gzip: outputs::compression::Gzip,
 }
 
 /// The status page, health and metrics.
@@ -177,7 +181,7 @@ pub struct Input {
 pub struct Credentials {
     /// Entra tenant: GUID or domain.
     pub tenant_id: String,
-    /// Application (client) id.
+    /// Application (client) id; empty for the identity that a machine has from its system.
     pub client_id: String,
     /// How the application proves itself.
     pub proof: Proof,
@@ -190,6 +194,17 @@ pub enum Proof {
     Secret(Secret),
     /// `client_secret_file`: read at each token request, so that a rotated secret is used.
     SecretFile(PathBuf),
+    /// A certificate that the app registration knows; both are read at each token request.
+    Certificate {
+        /// PEM.
+        certificate: PathBuf,
+        /// Its key, PEM; it may be the same file.
+        key: PathBuf,
+    },
+    /// The machine that we run on has it from its cloud.
+    Managed,
+    /// A file with another issuer's token, read at each token request.
+    Federated(PathBuf),
 }
 
 /// Where the tenant's APIs are.
@@ -274,17 +289,6 @@ pub struct Enrichment {
     pub method: Method,
     /// A count older than this is asked for again. Default 6 h.
     pub max_age: Duration,
-}
-
-/// By which calls counts are had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Whichever of the others fits the quota.
-    Auto,
-    /// A call for each entity.
-    PerEntity,
-    /// A few calls for all.
-    Bulk,
 }
 
 /// One hunting query: a stream of its own.

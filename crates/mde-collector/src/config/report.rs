@@ -91,10 +91,14 @@ impl<'e> Report<'e> {
             Ok(text) => text,
             Err(fault) => {
                 self.sources.borrow_mut().push(Source::new(name, ""));
-                let mut fault = Fault { message: format!("the file {}", fault.message), ..fault };
-                if found.is_none() && !name.exists() {
-                    fault = fault.help(format!("looked for {}", names(&candidates)));
-                }
+                let fault = if found.is_none() && !name.exists() {
+                    let looked = names(&candidates);
+                    Fault::new("the file does not exist").help(format!(
+                        "looked for {looked}, seen from the working directory; name it with `--config FILE` or in CONFIG_FILE"
+                    ))
+                } else {
+                    Fault { message: format!("the file {}", fault.message), ..fault }
+                };
                 self.error(At { span: None, source, path: String::new(), text: None }, fault);
                 return None;
             }

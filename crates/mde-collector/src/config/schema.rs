@@ -146,13 +146,7 @@ impl Drawing {
         for def in SERVICES {
             let mut keys: Vec<About> =
                 table.keys().filter(|key| scope::knows(def, *key)).map(|key| key.about()).collect();
-            keys.extend(def.counts.iter().map(|count| {
-                let mut about = count.about();
-                if later::key(table.path, "counts").is_some() {
-                    about.doc = format!("Not available in this version. {}", about.doc);
-                }
-                about
-            }));
+            keys.extend(def.counts.iter().map(Declared::about));
             let object = self.object(table, &format!("The service {}.", def.name), &keys);
             self.definitions.insert(def.name.to_owned(), object);
             for name in std::iter::once(def.name).chain(def.aliases.iter().copied()) {

@@ -266,9 +266,7 @@ impl<'r> Section<'r> {
         let Some(entry) = self.given(key) else { return };
         let fault = Fault::new(format!("`{}` is not available in this version", entry.key));
         let kept = match answer {
-            Answer::Refuses(instead) => return self.report.error(entry.at(), fault.help(*instead)),
             Answer::Ignores(kept) => kept,
-            Answer::Reader => return,
         };
         let before = self.report.error_count();
         key.probe(self);

@@ -5,8 +5,8 @@ use super::problem::Fault;
 use super::section::{Section, choices};
 use super::tree::shown_key;
 use super::{
-    Emit, Enrichment, Method, Obfuscation, ServiceConfig, Sweep, endpoints, flatten, later, limits, obfuscation,
-    queries, scope, tag, units,
+    Emit, Enrichment, Method, Obfuscation, ServiceConfig, Sweep, endpoints, flatten, limits, obfuscation, queries,
+    scope, tag, units,
 };
 use crate::service::{self, Count, Pull, SERVICES, ServiceDef};
 use std::time::Duration;
@@ -319,14 +319,7 @@ fn enrichment(section: Section<'_>) -> Enrichment {
 
 /// The counts whose flags are set.
 fn counts(section: &Section<'_>, def: &'static ServiceDef) -> Vec<&'static Count> {
-    let wanted = |count: &&'static Count| {
-        let wanted = section.value(&count.flag());
-        if let Some(answer) = later::key(section.place(), "counts").filter(|_| wanted) {
-            section.put_off(*count, answer);
-        }
-        wanted
-    };
-    def.counts.iter().filter(wanted).collect()
+    def.counts.iter().filter(|count| section.value(&count.flag())).collect()
 }
 
 impl Count {

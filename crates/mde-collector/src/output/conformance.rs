@@ -4,20 +4,25 @@
 //! that output's own tests.
 
 pub(super) mod certificates;
+pub(super) mod http;
 pub(super) mod receiver;
 pub(super) mod ship;
 pub(super) mod subjects;
 
 use super::Output;
+use crate::config::outputs::file::Compress;
+use crate::config::outputs::http as http_config;
+use crate::config::outputs::http::Preset;
 use crate::output::Offset;
 use async_trait::async_trait;
 use futures_util::FutureExt;
+use http::HttpSubject;
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt, SeedableRng};
 use ship::{Event, Shipper, frames};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use subjects::{ConsoleSubject, FileSubject, StreamSubject};
+use subjects::{ConsoleSubject, FileSubject, GZIP, PLAIN, StreamSubject, THREE, TLS};
 
 /// Time that a test gives to what must happen; it is never used up unless the test fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -211,11 +216,25 @@ macro_rules! conformance {
 
 conformance! {
     console: ConsoleSubject::new();
-    file: FileSubject::new();
-    tcp_acked: StreamSubject::tcp(Some(Duration::ZERO)).await;
-    tcp_acked_late: StreamSubject::tcp(Some(Duration::from_secs(3600))).await;
-    tcp_closed: StreamSubject::tcp(None).await;
-    tls_acked: StreamSubject::tls(Some(Duration::ZERO)).await;
-    tls_acked_late: StreamSubject::tls(Some(Duration::from_secs(3600))).await;
-    tls_closed: StreamSubject::tls(None).await;
+    file: FileSubject::new(None, Compress::None);
+    file_gzip: FileSubject::new(None, Compress::Gzip);
+    file_rotated: FileSubject::new(Some(2_000), Compress::None);
+    file_rotated_zstd: FileSubject::new(Some(2_000), Compress::Zstd);
+    tcp_acked: StreamSubject::new(PLAIN, Some(Duration::ZERO)).await;
+    tcp_acked_late: StreamSubject::new(PLAIN, Some(Duration::from_secs(3600))).await;
+    tcp_closed: StreamSubject::new(PLAIN, None).await;
+    tls_acked: StreamSubject::new(TLS, Some(Duration::ZERO)).await;
+    tls_acked_late: StreamSubject::new(TLS, Some(Duration::from_secs(3600))).await;
+    tls_closed: StreamSubject::new(TLS, None).await;
+    gzip_acked: StreamSubject::new(GZIP, Some(Duration::ZERO)).await;
+    gzip_acked_late: StreamSubject::new(GZIP, Some(Duration::from_secs(3600))).await;
+    gzip_closed: StreamSubject::new(GZIP, None).await;
+    three_connections_acked: StreamSubject::new(THREE, Some(Duration::ZERO)).await;
+    three_connections_closed: StreamSubject::new(THREE, None).await;
+    http_lines: HttpSubject::new(Preset::Ndjson).await;
+    http_array_zstd: HttpSubject::new(Preset::JsonArray).await.sending(|sending| sending.compress = http_config::Compress::Zstd);
+    http_splunk: HttpSubject::new(http::splunk(None)).await;
+    http_splunk_acked: HttpSubject::new(http::splunk(Some(PATIENCE))).await;
+    http_elasticsearch: HttpSubject::new(http::elasticsearch()).await;
+    http_devo_gzip: HttpSubject::new(http::devo()).await.sending(|sending| sending.compress = http_config::Compress::Gzip);
 }

@@ -6,7 +6,9 @@
 mod console;
 mod devo;
 mod event;
+mod expiry;
 mod file;
+mod http;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod nats;
@@ -32,6 +34,7 @@ pub fn build(config: &OutputConfig, memory: Option<&str>) -> Result<Box<dyn Outp
         OutputConfig::Kafka(_) => {
             return Err(OutputError::found(ErrorClass::Fatal, "open a Kafka output: this build has no Kafka"));
         }
+        OutputConfig::Http(config) => Box::new(http::Http::new(config.clone())?),
     })
 }
 
@@ -84,6 +87,11 @@ pub trait Output: Send {
         Ok(None)
     }
 
+    /// Told now and then: what waits for this output in the store, unconfirmed frames included. Unit: octets of bodies.
+    fn backlog(&mut self, octets: u64) {
+        let _ = octets;
+    }
+
     /// Hands the frame to the channel; waits while the channel is full.
     async fn write(&mut self, frame: &StoredFrame) -> Result<Written, OutputError>;
 
@@ -93,6 +101,18 @@ pub trait Output: Send {
 
     /// Proves that credentials and network work, without delivering anything.
     async fn check(&mut self) -> Result<(), OutputError>;
+
+    /// What a person should know although the last [`Output::check`] passed: a certificate that expires soon, say.
+    /// `now_ms`: the time on the wall, milliseconds since 1970.
+    fn notes(&self, now_ms: i64) -> Vec<String> {
+        let _ = now_ms;
+        Vec::new()
+    }
+
+    /// What a [`Output::check`] that succeeds has proved, for a person.
+    fn proof(&self) -> &'static str {
+        "reachable, and we are let in"
+    }
 
     /// Ends the connection so that the last octets are confirmed, within the time given.
     async fn close(&mut self, within: Duration) -> Result<Confirmed, OutputError>;

@@ -1,17 +1,16 @@
-//! A name that is made for each batch: literal text with `{tenant}`, `{service}`, `{tag}` and `{date}` in it. The path of
-//! a file output, the subject of a message.
+//! A path, an address or a name that depends on the batch: literal text with `{tenant}`, `{service}`, `{tag}` and `{date}` in it.
 
 use crate::record::BatchHead;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use std::path::{Path, PathBuf};
 
-/// A name with placeholders, parsed.
-#[derive(Debug)]
+/// A text with placeholders, parsed.
+#[derive(Debug, Clone)]
 pub(super) struct Template(Vec<Piece>);
 
-/// A stretch of the name.
-#[derive(Debug)]
+/// A stretch of the text.
+#[derive(Debug, Clone)]
 enum Piece {
     /// Taken as it stands.
     Literal(String),
@@ -25,22 +24,22 @@ enum Piece {
     Date,
 }
 
-/// A name that cannot be used.
+/// A path that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TemplateError {
-    /// There is nothing.
-    #[error("the template is empty")]
+    /// There is no path.
+    #[error("the path is empty")]
     Empty,
     /// A brace without its partner.
-    #[error("the template has a `{{` without `}}`")]
+    #[error("the path has a `{{` without `}}`")]
     Unclosed,
     /// A name that we do not know.
-    #[error("the template has the placeholder {0:?}; known are tenant, service, tag and date")]
+    #[error("the path has the placeholder {0:?}; known are tenant, service, tag and date")]
     Unknown(String),
 }
 
 impl Template {
-    /// Reads a template.
+    /// Reads a path.
     pub(super) fn parse(path: &str) -> Result<Self, TemplateError> {
         if path.is_empty() {
             return Err(TemplateError::Empty);
@@ -68,19 +67,24 @@ impl Template {
         self.fill(head, push_safe)
     }
 
-    /// The template with a batch's values in it, each added by `push`, which keeps it from meaning more than it should.
-    pub(super) fn fill(&self, head: &BatchHead, push: impl Fn(&mut String, &str)) -> String {
-        let mut name = String::new();
+    /// The text for events of this batch; `push` adds a value in the form that is safe where the text goes.
+    pub(super) fn fill(&self, head: &BatchHead, push: fn(&mut String, &str)) -> String {
+        let mut filled = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Literal(text) => name.push_str(text),
-                Piece::Tenant => push(&mut name, &head.input),
-                Piece::Service => push(&mut name, &head.service),
-                Piece::Tag => push(&mut name, &head.tag),
-                Piece::Date => name.push_str(&date(head.pulled_ms)),
+                Piece::Literal(text) => filled.push_str(text),
+                Piece::Tenant => push(&mut filled, &head.input),
+                Piece::Service => push(&mut filled, &head.service),
+                Piece::Tag => push(&mut filled, &head.tag),
+                Piece::Date => filled.push_str(&date(head.pulled_ms)),
             }
         }
-        name
+        filled
+    }
+
+    /// Whether each day has a path of its own.
+    pub(super) fn has_date(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Date))
     }
 
     /// The whole path where there is no placeholder in it, else the folder in front of the first one.

@@ -3,6 +3,7 @@
 //! Files are read at each connect, so a rotated certificate is used without a restart. The provider of cryptography is
 //! named here and nowhere taken from a process-wide default.
 
+use super::expiry::{self, Expiry};
 use crate::config::outputs::devo::{ClientIdentity, Tls};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
@@ -69,6 +70,20 @@ pub(super) fn server_name(address: &str) -> Result<ServerName<'static>, TlsError
     ServerName::try_from(address.to_owned()).map_err(|_| TlsError::Name(address.to_owned()))
 }
 
+/// Until when the certificates in our files are good.
+pub(super) async fn expiries(tls: &Tls) -> Result<Vec<Expiry>, TlsError> {
+    let tls = tls.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut expiries = Vec::new();
+        for path in tls.identity.iter().map(|identity| &identity.cert).chain(&tls.chain) {
+            let place = path.display().to_string();
+            expiries.extend(certificates(path)?.iter().filter_map(|der| expiry::of(&place, der)));
+        }
+        Ok(expiries)
+    });
+    reading.await?
+}
+
 /// Reads the files and makes what connects.
 pub(super) async fn connector(tls: &Tls) -> Result<TlsConnector, TlsError> {
     Ok(TlsConnector::from(Arc::new(client(tls).await?)))
@@ -81,7 +96,7 @@ pub(super) async fn client(tls: &Tls) -> Result<ClientConfig, TlsError> {
 }
 
 /// Reads the files; blocks.
-fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
+pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let roots = match &tls.chain {
         Some(path) => roots_of(path)?,

@@ -58,7 +58,7 @@ pub fn one(source: &Source, id: &str) -> Get {
 }
 
 /// Who comes first when the quota is short.
-fn priority(source: &Source, newest: bool) -> Priority {
+pub fn priority(source: &Source, newest: bool) -> Priority {
     match (source.service.def.endpoint.family, newest) {
         (Family::Alerts, true) => Priority::NewestAlerts,
         (Family::Alerts, false) => Priority::Alerts,

@@ -55,6 +55,11 @@ impl<'a> BatchWriter<'a> {
         new
     }
 
+    /// Entities that the next commit stores.
+    pub const fn entity_count(&self) -> u64 {
+        self.seen.len() as u64
+    }
+
     /// Takes what is to be known of a record later.
     pub fn trace(&mut self, trace: Trace) {
         self.history.push(trace);

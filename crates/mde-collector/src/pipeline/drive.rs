@@ -9,19 +9,25 @@ use super::retry::{PipelineError, Verdict, pause, verdict};
 use super::rows::{Chunk, Intake, Numbers, Way};
 use super::setup::Clients;
 use super::source::Source;
+use crate::enrich::{EnrichError, Enricher};
 use crate::pull::clock::{Reading, SPREAD_WARNING_MS};
-use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, Step};
+use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, SnapshotEnd, Step};
 use crate::record::{BatchHead, StreamKey};
+use crate::status::Word;
 use crate::store::{Lease, Progress, Store};
+use crate::telemetry::enrich as enrichment;
 use crate::telemetry::pull::{self as events, Report};
 use mde_client::hunting::{Endpoint, Hunt, Hunter};
 use mde_client::{Get, Link, LinkGuard, NextLink, ServerDate, kql};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Entities that are taken for gone together.
 const ABSENT_CHUNK: u32 = 1_000;
+
+/// How long an event that leaves once and for all waits for counts of its own. Source: design, "Enrichment".
+const OWN_COUNTS: Duration = Duration::from_secs(60);
 
 /// One stream's pull half.
 pub struct Puller {
@@ -34,6 +40,8 @@ pub struct Puller {
     /// Whether this is the only pull of the run.
     once: bool,
     intake: Intake,
+    /// Has the counts that are asked for.
+    enricher: Option<Arc<Enricher>>,
     /// Runs queries; chosen at the first one.
     hunter: Option<Hunter>,
     api_date: Option<ServerDate>,
@@ -51,6 +59,10 @@ struct Pulling<'a> {
     numbers: Numbers,
     /// Microsoft's id of the request that it answers.
     request_id: String,
+    /// Whether rows of the answer under way wait for counts of their own.
+    waits: bool,
+    /// Whether the step under way has waited for them already.
+    waited: bool,
 }
 
 impl Puller {
@@ -61,9 +73,11 @@ impl Puller {
         clock: Arc<dyn Clock>,
         owner: String,
         (source, once): (Source, bool),
+        enricher: Option<Arc<Enricher>>,
     ) -> Self {
-        let intake = Intake::new(source.clone());
-        Self { store, clients, clock, gate, owner, source, once, intake, hunter: None, api_date: None, answered: false }
+        let intake = Intake::new(source.clone(), enricher.clone());
+        let (hunter, api_date, answered) = (None, None, false);
+        Self { store, clients, clock, gate, owner, source, once, intake, enricher, hunter, api_date, answered }
     }
 
     /// The stream that it fills.
@@ -116,6 +130,7 @@ impl Puller {
             state = store.start_again(lease, &stream, "").await?;
             machine = self.source.machine(&state, self.once)?;
         }
+        let counted = self.prepare().await?;
         let mut report = Report::default();
         loop {
             let reading = self.reading();
@@ -141,6 +156,8 @@ impl Puller {
                 report,
                 numbers: Numbers::new(),
                 request_id: String::new(),
+                waits: false,
+                waited: false,
             };
             self.commit(&mut pulling, &begun).await?;
             let ended = self.steps(&mut pulling).await;
@@ -149,10 +166,73 @@ impl Puller {
             }
             ended?;
             report = pulling.report;
-            report.gaps = machine.gaps().len() as u64;
+            report.gaps = machine.gaps().len() as u64 + u64::from(self.once && !counted);
             // Only now does the API's clock say that the checkpoint is ahead of time: once more, from where it belongs.
             if now.sure || !machine.is_ahead(self.now().ms) {
+                if let Some(enricher) = &self.enricher {
+                    enricher.tidy(self.source.is_snapshot()).await?;
+                }
                 return Ok(report);
+            }
+        }
+    }
+
+    /// Has the counts that the pull's events will need. Returns whether all could be had.
+    ///
+    /// A snapshot waits for them as long as its period; what leaves once and for all waits later, for its own alone.
+    async fn prepare(&self) -> Result<bool, PipelineError> {
+        let Some(enricher) = &self.enricher else { return Ok(true) };
+        let period = if self.source.is_snapshot() { self.source.period } else { OWN_COUNTS };
+        let prepared = async {
+            let entities = self.entities(enricher).await?;
+            enricher.prepare(entities, self.once, (!self.once).then_some(period)).await
+        };
+        match prepared.await {
+            Ok(whole) => Ok(whole),
+            Err(EnrichError::Store(error)) => Err(error.into()),
+            // Whatever else it is, the pull will meet it too, or can do without counts.
+            Err(error) => {
+                enrichment::failed(&self.source.stream, &error);
+                Ok(false)
+            }
+        }
+    }
+
+    /// How many entities the stream has; `None` where their number has no bound.
+    async fn entities(&self, enricher: &Enricher) -> Result<Option<u64>, EnrichError> {
+        if !self.source.is_snapshot() {
+            return Ok(None);
+        }
+        let (_, known) = self.store.count_absent(&self.source.stream, 0).await?;
+        if (known > 0 && !self.once) || !enricher.needs_entities() {
+            return Ok(Some(known));
+        }
+        // Those of the last snapshot are known; of a first one, or with `once`, nobody may be missing.
+        let list = ask::list(&self.source, &Ask::default())?;
+        enricher.census(list, self.source.service.def.endpoint.page_cap).await.map(Some)
+    }
+
+    /// Throws away what was gathered and waits for counts of its rows; the step is then asked for once more.
+    async fn wait_for_counts(&self, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
+        pulling.batch.discard().await?;
+        (pulling.waits, pulling.waited) = (false, true);
+        let Some(enricher) = &self.enricher else { return Ok(()) };
+        let deadline = (!self.once).then(|| Instant::now() + OWN_COUNTS);
+        loop {
+            match enricher.settle(false, deadline).await {
+                Ok(_) => return Ok(()),
+                Err(EnrichError::Store(error)) => return Err(error.into()),
+                // What was refused is not asked again: another way is chosen.
+                Err(error) if error.is_denied() => {
+                    if let Err(error) = enricher.choose(None).await {
+                        enrichment::failed(&self.source.stream, &error);
+                        return Ok(());
+                    }
+                }
+                Err(error) => {
+                    enrichment::failed(&self.source.stream, &error);
+                    return Ok(());
+                }
             }
         }
     }
@@ -160,10 +240,15 @@ impl Puller {
     /// Does what the machine wants until it wants nothing more.
     async fn steps(&mut self, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
         let mut failures = 0;
+        // Whether the board still says what went wrong.
+        let mut told = true;
         loop {
             self.gate.admit(&self.source.stream).await?;
             let Some(step) = pulling.machine.next(self.now()) else { return Ok(()) };
             let Err(error) = self.step(&step, pulling).await else {
+                if std::mem::take(&mut told) {
+                    self.gate.board().stream(&self.source.stream, |note| note.say(Word::Pulling));
+                }
                 failures = 0;
                 continue;
             };
@@ -173,6 +258,10 @@ impl Puller {
                     failures += u32::from(counts);
                     let wait = pause(&error, failures.max(1));
                     events::tried_again(&self.source.stream, &error, error.advice(), failures, wait);
+                    self.gate
+                        .board()
+                        .stream(&self.source.stream, |note| note.fail(error.word(), error.to_string(), error.advice()));
+                    told = true;
                     sleep(wait).await;
                 }
                 Verdict::Tell(failure) => {
@@ -188,6 +277,8 @@ impl Puller {
     /// One step, committed at its end.
     async fn step(&mut self, step: &Step, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
         pulling.numbers.clear();
+        pulling.waits = false;
+        let before = (pulling.report, pulling.link.clone());
         let answer = match step {
             Step::List(ask) => Answer::Rows(self.list(ask, pulling).await?),
             Step::One(id) => {
@@ -209,8 +300,16 @@ impl Puller {
                 Answer::Removed
             }
         };
+        if pulling.waits {
+            (pulling.report, pulling.link) = (Report { requests: pulling.report.requests, ..before.0 }, before.1);
+            return self.wait_for_counts(pulling).await;
+        }
         let outcome = pulling.machine.answered(answer)?;
-        self.commit(pulling, &outcome).await
+        self.commit(pulling, &outcome).await?;
+        if let Some(enricher) = self.enricher.as_ref().filter(|_| std::mem::take(&mut pulling.waited)) {
+            enricher.tidy(self.source.is_snapshot()).await?;
+        }
+        Ok(())
     }
 
     /// Rows of the list, and what the answer says about more.
@@ -258,7 +357,8 @@ impl Puller {
         let span = slice.span.map(|(from_ms, to_ms)| (column, from_ms, to_ms));
         let text = kql::sliced(&query.query, kql::Slice { span, part: slice.part }).ok_or(PipelineError::Calendar)?;
         let hunter = self.hunter().await?;
-        let answer = hunter.run(&Hunt::new(text)).await;
+        // An endpoint that refuses may have been retired, or a role may have moved to the other: chosen anew then.
+        let answer = hunter.run(&Hunt::new(text)).await.inspect_err(|_| self.hunter = None);
         let mut answer = self.heard(answer, pulling, |answer| (answer.date, &answer.request_id))?;
         let mut chunk = Chunk::default();
         while let Some(row) = answer.next().await? {
@@ -277,7 +377,7 @@ impl Puller {
         }
     }
 
-    /// The endpoint for which the application has the role, chosen at the first query.
+    /// The endpoint for which the application has the role, chosen at the first query and after one that failed.
     async fn hunter(&mut self) -> Result<Hunter, PipelineError> {
         if let Some(hunter) = &self.hunter {
             return Ok(hunter.clone());
@@ -334,8 +434,9 @@ impl Puller {
     }
 
     async fn take(&self, chunk: &mut Chunk, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
-        let Pulling { machine, batch, report, numbers, request_id, .. } = pulling;
-        let way = Way { machine: &mut **machine, store: &*self.store, batch, report, numbers, request_id };
+        let Pulling { machine, batch, report, numbers, request_id, waits, waited, .. } = pulling;
+        let (store, may_wait) = (&*self.store, !*waited);
+        let way = Way { machine: &mut **machine, store, batch, report, numbers, request_id, may_wait, waits };
         self.intake.take(chunk, way).await
     }
 
@@ -344,13 +445,16 @@ impl Puller {
         for gap in &outcome.set_aside {
             events::set_aside(&self.source.stream, gap.id.as_deref(), gap.from_ms, gap.to_ms, &gap.reason);
         }
-        if let Some(end) = &outcome.ended {
+        if let Some(end) = outcome.ended {
+            // Of a page that was stored in part before a kill only the store knows the rows.
+            let (absent, known) = self.store.count_absent(&self.source.stream, end.number).await?;
+            let end = SnapshotEnd { count: known - absent + pulling.batch.entity_count(), ..end };
             events::snapshot_ended(&self.source.stream, end.pulled_ms, end.count, end.complete);
             if end.drift {
                 events::drift(&self.source.stream, end.pulled_ms);
             }
             if self.source.service.snapshot_marker {
-                self.intake.marker(end, &mut pulling.batch).await?;
+                self.intake.marker(&end, &mut pulling.batch).await?;
             }
         }
         pulling.report.events += pulling.batch.commit(progress(outcome)).await?;
@@ -365,5 +469,6 @@ fn progress(outcome: &Outcome) -> Progress {
         backwards: outcome.backwards,
         memory: outcome.memory.clone(),
         forget_before_ms: outcome.forget_before_ms,
+        keep: outcome.keep.clone(),
     }
 }

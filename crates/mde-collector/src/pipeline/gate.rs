@@ -3,6 +3,7 @@
 //! Microsoft keeps the data while we wait, so waiting loses nothing; outputs are never held up here.
 
 use crate::record::StreamKey;
+use crate::status::{Board, Word};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,8 @@ pub struct Gate {
     optional: Arc<[String]>,
     /// When the store failed first since it last worked.
     failing_since: Arc<Mutex<Option<Instant>>>,
+    /// Where it is noted who waits.
+    board: Board,
 }
 
 /// Why pulling waits.
@@ -41,8 +44,13 @@ enum Wait {
 
 impl Gate {
     /// A gate before that store. `optional`: outputs that jump over events rather than let pulling pause.
-    pub fn new(store: Arc<dyn Store>, max_bytes: u64, optional: Vec<String>) -> Self {
-        Self { store, max_bytes, optional: optional.into(), failing_since: Arc::default() }
+    pub fn new(store: Arc<dyn Store>, max_bytes: u64, optional: Vec<String>, board: Board) -> Self {
+        Self { store, max_bytes, optional: optional.into(), failing_since: Arc::default(), board }
+    }
+
+    /// Where everybody who passes here notes how he stands.
+    pub const fn board(&self) -> &Board {
+        &self.board
     }
 
     /// Waits until a request may begin. Looked at before each request only: one that has begun is finished, and with an
@@ -55,12 +63,14 @@ impl Gate {
                     Wait::Outbox(bytes) => telemetry::pull::outbox_full(stream, bytes, self.max_bytes),
                     Wait::Disk(free) => telemetry::pull::disk_full(stream, free, DISK_BYTES),
                 }
+                self.board.stream(stream, |note| note.say(Word::Paused));
             }
             waited = Some(wait);
             sleep(LOOK_EVERY).await;
         }
         if waited.is_some() {
             telemetry::pull::resumed(stream);
+            self.board.stream(stream, |note| note.say(Word::Pulling));
         }
         Ok(())
     }
@@ -112,7 +122,7 @@ mod tests {
     async fn gate() -> Gate {
         let store = sqlite::open_memory(Arc::new(|| 0)).await.expect("an empty store");
         tokio::time::pause();
-        Gate::new(Arc::new(store), 1, Vec::new())
+        Gate::new(Arc::new(store), 1, Vec::new(), Board::default())
     }
 
     async fn after(seconds: u64) {

@@ -65,6 +65,10 @@ mod tests {
         async fn release(&self, _lease: &Lease) -> Result<(), StoreError> {
             Ok(())
         }
+
+        async fn at_work(&self) -> Result<bool, StoreError> {
+            Ok(true)
+        }
     }
 
     fn lease(name: &str, owner: &str) -> Lease {

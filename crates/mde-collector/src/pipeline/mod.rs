@@ -4,10 +4,14 @@
 
 mod ask;
 pub mod batch;
+pub mod check;
 pub mod clock;
+mod counts;
 pub mod drive;
+pub mod explain;
 pub mod gate;
 mod lease;
+pub mod plan;
 pub mod retry;
 mod rows;
 pub mod run;
@@ -16,3 +20,4 @@ mod setup;
 mod shape;
 pub mod ship;
 mod source;
+pub mod survey;

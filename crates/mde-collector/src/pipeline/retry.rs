@@ -2,6 +2,7 @@
 
 use crate::pull::{Failure, PullError};
 use crate::record::{ErrorClass, JsonError};
+use crate::status::Word;
 use crate::store::StoreError;
 use mde_client::retry::Retry;
 use mde_client::{Error, ErrorKind};
@@ -73,6 +74,22 @@ impl PipelineError {
     #[must_use]
     pub fn is_denied(&self) -> bool {
         self.class() == ErrorClass::Denied
+    }
+
+    /// The word for a stream that it holds up.
+    #[must_use]
+    pub fn word(&self) -> Word {
+        match self {
+            Self::Api(error) => match (self.class(), error.kind()) {
+                (ErrorClass::Throttled { .. }, _) => Word::Throttled,
+                (ErrorClass::Denied, ErrorKind::Token(_) | ErrorKind::Unauthorized) => Word::Auth,
+                (ErrorClass::Denied, _) => Word::Denied,
+                _ => Word::Outage,
+            },
+            Self::Held(_) => Word::Waiting,
+            Self::Store(_) | Self::Memory(_) => Word::Store,
+            _ => Word::Outage,
+        }
     }
 
     /// One sentence for the operator.

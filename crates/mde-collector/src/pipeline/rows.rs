@@ -5,16 +5,18 @@ use super::batch::BatchWriter;
 use super::retry::PipelineError;
 use super::source::Source;
 use crate::config::Emit;
+use crate::enrich::{Counted, Enricher};
 use crate::flatten::{Flattener, Tail};
 use crate::obfuscate::obfuscate;
 use crate::pull::{Machine, Numbered, Row, Sightings, SnapshotEnd};
 use crate::record::{EntityKey, Identity, RawObject, StoredKey, VersionKey, content_hash};
 use crate::service::{Key, Pull};
-use crate::store::{Seen, Store, Trace};
+use crate::store::{LastSeen, Seen, Store, Trace};
 use crate::telemetry::pull::Report;
 use mde_client::parse_time;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Rows that are taken together, at most.
 const CHUNK_ROWS: usize = 512;
@@ -66,12 +68,18 @@ pub struct Way<'w, 'b> {
     pub numbers: &'w mut Numbers,
     /// Microsoft's id of the request that showed it; empty where it gave none.
     pub request_id: &'w str,
+    /// Whether rows may wait for counts of their own: then nothing of the answer is stored, and it is asked for again.
+    pub may_wait: bool,
+    /// Set where one does.
+    pub waits: &'w mut bool,
 }
 
 /// What makes events of a stream's rows.
 pub struct Intake {
     source: Source,
     flattener: Flattener,
+    /// Knows counts, where any are asked for.
+    enricher: Option<Arc<Enricher>>,
 }
 
 /// A row that has been read and named.
@@ -84,6 +92,8 @@ struct Named<'a> {
     id: Cow<'a, str>,
     /// Names its version and its events.
     identity: Identity,
+    /// The parts of that name, joined by NUL; empty in a snapshot, which leaves no traces.
+    version: String,
     /// As the store keeps it; in a snapshot it names the entity.
     key: VersionKey,
     /// Its time. Unit: 100 ns since 1970, UTC.
@@ -96,9 +106,9 @@ struct Named<'a> {
 
 impl Intake {
     /// For one stream.
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: Source, enricher: Option<Arc<Enricher>>) -> Self {
         let flattener = Flattener::new(&source.service.flatten);
-        Self { source, flattener }
+        Self { source, flattener, enricher }
     }
 
     /// Takes the rows of a chunk and empties it.
@@ -129,19 +139,29 @@ impl Intake {
         let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
         let known = way.store.known(&self.source.stream, &keys).await?;
         let pulled_ms = way.machine.pulled_ms();
+        let new: Vec<&Named<'_>> = rows.iter().zip(&known).filter(|(_, known)| !**known).map(|(row, _)| row).collect();
+        let counted = self.counts(&new, false).await?;
+        *way.waits |= way.may_wait && !counted.pending.is_empty();
+        if *way.waits {
+            return Ok(());
+        }
+        let mut counts = counted.values.iter();
         for (row, known) in rows.iter().zip(known) {
+            let counts = if known { None } else { counts.next() };
             if known || !way.batch.version(StoredKey { key: row.key, time_ms: row.kept_ms }) {
                 way.report.repeated += 1;
             } else {
                 let hidden = self.hidden(row)?;
                 let replaced = hidden.as_deref().map(RawObject::parse).transpose()?;
                 let record = replaced.as_ref().unwrap_or(&row.record);
-                let events = self.events(record, &row.identity, pulled_ms, way.batch).await?;
+                let counts = self.named(counts);
+                let events = self.events(record, &counts, &row.identity, pulled_ms, way.batch).await?;
                 way.batch.trace(Trace {
                     id: row.id.clone().into_owned(),
                     key: row.key,
                     time_ms: row.kept_ms,
                     request_id: way.request_id.to_owned(),
+                    version: row.version.clone(),
                     events,
                 });
             }
@@ -155,16 +175,23 @@ impl Intake {
         let known = way.store.last_seen(&self.source.stream, &keys).await?;
         let pulled_ms = way.machine.pulled_ms();
         let mut sightings = Sightings::default();
+        // Most rows of a second walk were seen: nothing else need be made of them.
+        let shown = |known: &Option<LastSeen>| known.is_some_and(|known| known.snapshot >= snapshot.number);
+        let new: Vec<&Named<'_>> =
+            rows.iter().zip(&known).filter(|(_, known)| !shown(known)).map(|(row, _)| row).collect();
+        let changes = self.source.service.emit == Emit::Changes;
+        let counted = self.counts(&new, changes).await?;
+        let mut counts = counted.values.iter().zip(&counted.last);
         for ((row, key), known) in rows.iter().zip(keys).zip(known) {
-            // Most rows of a second walk: nothing else need be made of them.
-            if known.is_some_and(|known| known.snapshot >= snapshot.number) {
+            if shown(&known) {
                 sightings.repeated += 1;
                 continue;
             }
+            let counts = counts.next();
             let hidden = self.hidden(row)?;
             let replaced = hidden.as_deref().map(RawObject::parse).transpose()?;
             let record = replaced.as_ref().unwrap_or(&row.record);
-            let content = self.content(record);
+            let content = self.content(record, &self.named(counts.map(|(_, last)| last)));
             let seen = Seen { key, id: row.id.clone().into_owned(), snapshot: snapshot.number, content };
             if !way.batch.entity(seen) {
                 sightings.repeated += 1;
@@ -172,8 +199,9 @@ impl Intake {
             }
             let should = known.is_some_and(|known| snapshot.known_since.is_some_and(|since| known.snapshot >= since));
             *(if should { &mut sightings.known } else { &mut sightings.new }) += 1;
-            if self.source.service.emit == Emit::All || known.is_none_or(|known| known.content != content) {
-                self.events(record, &row.identity, pulled_ms, way.batch).await?;
+            if !changes || known.is_none_or(|known| known.content != content) {
+                let counts = self.named(counts.map(|(values, _)| values));
+                self.events(record, &counts, &row.identity, pulled_ms, way.batch).await?;
             }
         }
         way.report.repeated += sightings.repeated;
@@ -181,11 +209,29 @@ impl Intake {
         Ok(())
     }
 
-    /// What is compared from one snapshot to the next; nothing where nobody asks for changes.
-    fn content(&self, record: &RawObject<'_>) -> [u8; 16] {
+    /// Counts of rows that are new, in their order.
+    async fn counts(&self, rows: &[&Named<'_>], remember: bool) -> Result<Counted, PipelineError> {
+        let Some(enricher) = self.enricher.as_ref().filter(|_| !rows.is_empty()) else { return Ok(Counted::default()) };
+        let rows: Vec<_> = rows.iter().map(|row| (EntityKey(row.key.0), &*row.id, &row.record)).collect();
+        Ok(enricher.counts(&rows, remember).await?)
+    }
+
+    /// The counts that are known, with their names.
+    fn named(&self, counts: Option<&Vec<Option<u64>>>) -> Vec<(&'static str, u64)> {
+        let Some((enricher, counts)) = self.enricher.as_ref().zip(counts) else { return Vec::new() };
+        enricher.names().zip(counts).filter_map(|(name, count)| Some((name, (*count)?))).collect()
+    }
+
+    /// What is compared from one snapshot to the next; nothing where nobody asks for changes, and where the name of a row
+    /// says all that is in it.
+    fn content(&self, record: &RawObject<'_>, counts: &[(&str, u64)]) -> [u8; 16] {
         let mut content = [0; 16];
-        if self.source.service.emit == Emit::Changes {
-            content.copy_from_slice(&content_hash(record, &self.source.service.changes_ignore)[..16]);
+        if self.source.service.emit == Emit::Changes && self.source.service.def.key != Key::RowHash {
+            let counts: Vec<_> =
+                counts.iter().map(|(name, count)| (format!("\"{name}\""), count.to_string())).collect();
+            let mut record = record.clone();
+            record.members.extend(counts.iter().map(|(name, count)| (name.as_str(), count.as_str())));
+            content.copy_from_slice(&content_hash(&record, &self.source.service.changes_ignore)[..16]);
         }
         content
     }
@@ -221,9 +267,10 @@ impl Intake {
         } else if let Some(query) = query {
             parts.insert(0, Cow::Owned(query.name.clone()));
         }
+        let version = if entity.is_some() { String::new() } else { parts.join("\0") };
         let identity = identity(&parts);
         let key = entity.unwrap_or_else(|| identity.key());
-        Ok(Named { record, text, id, identity, key, time, open, kept_ms: 0 })
+        Ok(Named { record, text, id, identity, version, key, time, open, kept_ms: 0 })
     }
 
     /// The row with its hidden values replaced; `None` where it has none.
@@ -238,12 +285,13 @@ impl Intake {
     async fn events(
         &self,
         record: &RawObject<'_>,
+        counts: &[(&str, u64)],
         identity: &Identity,
         pulled_ms: i64,
         batch: &mut BatchWriter<'_>,
     ) -> Result<u64, PipelineError> {
         let environment = self.source.environment.as_deref();
-        let tail = Tail { counts: &[], environment, pulled_ms, identity };
+        let tail = Tail { counts, environment, pulled_ms, identity };
         let mut events = self.flattener.start(record, &tail);
         while let Some(line) = events.next_line() {
             batch.line(line).await?;
@@ -277,6 +325,6 @@ impl Intake {
     ) -> Result<(), PipelineError> {
         let stream = &self.source.stream;
         let identity = Identity::new(&stream.tenant, &stream.service, [&*pulled_ms.to_string(), id]);
-        self.events(record, &identity, pulled_ms, batch).await.map(drop)
+        self.events(record, &[], &identity, pulled_ms, batch).await.map(drop)
     }
 }

@@ -1,6 +1,7 @@
 //! The main job: every stream pulled, every output shipped to, an orderly end.
 
 use super::clock::Clock;
+use super::counts::Enrichment;
 use super::drive::Puller;
 use super::gate::Gate;
 use super::retry::PipelineError;
@@ -11,7 +12,9 @@ use super::ship::{Order, ShipError, Shipper};
 use super::source::Source;
 use crate::config::{Config, From, OutputEntry};
 use crate::output;
+use crate::quota::Quotas;
 use crate::record::StreamKey;
+use crate::status::{Board, Notes};
 use crate::store::{StartAt, Store, StoreError, replay_stream};
 use crate::telemetry;
 use std::sync::Arc;
@@ -68,27 +71,35 @@ pub enum RunError {
 pub async fn run(
     config: &Config,
     options: &Options,
-    store: Arc<dyn Store>,
+    (store, quotas): (Arc<dyn Store>, &Quotas),
     clock: Arc<dyn Clock>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
     let owner = format!("node-{:016x}", rand::random::<u64>());
-    let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config));
+    let board = Board::after(Notes::read(&store.notes().await?));
+    let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config), board.clone());
     let mut streams = Vec::new();
+    let (mut background, mut enrichments) = (JoinSet::new(), Vec::new());
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
-        let tenant = Tenant::new(input)?;
+        let tenant = Tenant::new(input, quotas.of(input), &clock)?;
+        let enrichment = Enrichment::new(config, input, options, &tenant, (&store, &clock));
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
             for source in Source::of(input, service) {
                 let (clients, clock) = (tenant.clients(service), Arc::clone(&clock));
                 let (seam, owner) = ((Arc::clone(&store), gate.clone()), owner.clone());
                 let schedule = Schedule::of(&source, options.once);
+                let enricher = enrichment.of(&source, &clients);
+                if let Some(enricher) = enricher.clone().filter(|_| !options.once && source.is_snapshot()) {
+                    background.spawn(async move { enricher.keep_fresh().await });
+                }
                 streams.push((
-                    Puller::new(seam, clients, clock, owner, (source, options.once)),
+                    Puller::new(seam, clients, clock, owner, (source, options.once), enricher),
                     schedule,
                     &input.outputs,
                 ));
             }
         }
+        enrichments.push(enrichment);
     }
     let (order, orders) = watch::channel(Order::Run);
     let (news, newest) = watch::channel(0_u64);
@@ -103,6 +114,11 @@ pub async fn run(
         shippers.spawn(async move { (name, shipper.run(orders, newest).await) });
     }
     removed_outputs(&*store, &names, config.globals.outbox_max_bytes).await?;
+    let mut keeper = JoinSet::new();
+    keeper.spawn({
+        let (board, store) = (board.clone(), Arc::clone(&store));
+        async move { board.keep(&*store).await }
+    });
     let mut tasks = JoinSet::new();
     for (puller, schedule, _) in streams {
         let (gate, clock, stop, news) = (gate.clone(), Arc::clone(&clock), stop.clone(), news.clone());
@@ -131,12 +147,19 @@ pub async fn run(
             Some(ended) = shippers.join_next() => undelivered |= !shipped(ended)?,
         }
     }
+    background.shutdown().await;
+    for enrichment in enrichments {
+        enrichment.stop().await;
+    }
     let stopped = *stop.borrow_and_update();
     let within = if stopped { options.stop_timeout } else { options.drain_timeout };
     order.send_replace(Order::Drain(Instant::now() + within));
     while let Some(ended) = shippers.join_next().await {
         undelivered |= !shipped(ended)?;
     }
+    keeper.shutdown().await;
+    // The end itself does not depend on it.
+    board.write(&*store).await.ok();
     store.close().await?;
     Ok(match (stopped, worked, failed, denied) {
         (true, ..) => Ended::Done,
@@ -185,7 +208,7 @@ fn shipped(ended: Result<(String, Result<(), ShipError>), JoinError>) -> Result<
 }
 
 /// Whether a name was asked for; an empty list asks for all.
-fn asked(names: &[String], name: &str) -> bool {
+pub(super) fn asked(names: &[String], name: &str) -> bool {
     names.is_empty() || names.iter().any(|asked| asked == name)
 }
 

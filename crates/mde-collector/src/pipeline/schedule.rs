@@ -6,7 +6,8 @@ use super::gate::Gate;
 use super::retry::{PipelineError, pause};
 use super::source::Source;
 use crate::record::ErrorClass;
-use crate::telemetry::pull as events;
+use crate::status::{LastPull, Word};
+use crate::telemetry::pull::{self as events, Report};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -51,12 +52,21 @@ pub async fn stream(
     news: &watch::Sender<u64>,
 ) -> Result<bool, PipelineError> {
     let mut failures = 0;
+    let board = gate.board().clone();
+    board.stream(puller.stream(), |note| note.say(Word::Starting));
     if !schedule.once {
         let due = puller.due_in().await?.min(schedule.period);
+        if due > Duration::ZERO {
+            board.stream(puller.stream(), |note| note.say(Word::Waiting));
+        }
         tokio::select! { _ = stop.changed() => return Ok(true), () = sleep(due) => {} }
     }
     loop {
         let started = Instant::now();
+        // One that goes on after a failure says so only once it has got somewhere.
+        if failures == 0 {
+            board.stream(puller.stream(), |note| note.say(Word::Pulling));
+        }
         let pulled = tokio::select! {
             pulled = puller.pull() => pulled,
             _ = stop.changed() => return Ok(true),
@@ -65,6 +75,10 @@ pub async fn stream(
         let wait = match pulled {
             Ok(report) => {
                 failures = 0;
+                board.stream(puller.stream(), |note| {
+                    note.last_pull = Some(last_pull(&report));
+                    note.say(Word::Current);
+                });
                 let elapsed = started.elapsed();
                 events::finished(puller.stream(), &report, elapsed);
                 if schedule.once {
@@ -72,12 +86,18 @@ pub async fn stream(
                 }
                 schedule.wait(elapsed, clock.wall_ms())
             }
-            Err(PipelineError::Store(error)) => match gate.store_failed(&error) {
-                Some(wait) => wait,
-                None => return Err(error.into()),
-            },
+            Err(PipelineError::Store(error)) => {
+                let wait = gate.store_failed(&error);
+                let error = PipelineError::from(error);
+                note(gate, &puller, &error);
+                match wait {
+                    Some(wait) => wait,
+                    None => return Err(error),
+                }
+            }
             Err(error) => {
                 failures += 1;
+                note(gate, &puller, &error);
                 let wait = pause(&error, failures);
                 events::ended_early(puller.stream(), &error, error.advice(), wait);
                 if schedule.once || error.class() == ErrorClass::Fatal {
@@ -88,6 +108,17 @@ pub async fn stream(
         };
         tokio::select! { _ = stop.changed() => return Ok(true), () = sleep(wait) => {} }
     }
+}
+
+/// Notes what has ended a pull.
+fn note(gate: &Gate, puller: &Puller, error: &PipelineError) {
+    gate.board().stream(puller.stream(), |note| note.fail(error.word(), error.to_string(), error.advice()));
+}
+
+/// What of a pull is told later.
+const fn last_pull(report: &Report) -> LastPull {
+    let Report { requests, rows, events, repeated, .. } = *report;
+    LastPull { requests, rows, events, repeated }
 }
 
 #[cfg(test)]

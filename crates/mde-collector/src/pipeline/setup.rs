@@ -1,9 +1,12 @@
 //! A tenant's client, as its configuration says.
 
+use super::clock::Clock;
 use super::run::RunError;
-use crate::config::{CallLimit, Input, Proof, ServiceConfig};
-use mde_client::auth::{ClientSecret, Secret, SecretSource, TokenEndpoint, Tokens};
-use mde_client::budget::{Budget, InMemoryBudget, Window};
+use crate::config::{Credentials, Input, Proof, ServiceConfig};
+use crate::quota::TenantBudget;
+use mde_client::auth::{Certificate, ClientSecret, FederatedToken, ManagedHost, ManagedIdentity, Secret, SecretSource};
+use mde_client::auth::{TokenEndpoint, Tokens};
+use mde_client::budget::Budget;
 use mde_client::{Client, Error, ReqwestTransport, TransportConfig};
 use std::fmt::Display;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use url::Url;
 /// What the services of one tenant share: connections, tokens, quota.
 pub struct Tenant {
     clients: Clients,
-    budget: InMemoryBudget,
+    budget: TenantBudget,
 }
 
 /// The tenant's two APIs.
@@ -25,8 +28,8 @@ pub struct Clients {
 }
 
 impl Tenant {
-    /// Sets it up; asks nobody.
-    pub fn new(input: &Input) -> Result<Self, RunError> {
+    /// Sets it up over that budget; asks nobody.
+    pub fn new(input: &Input, budget: TenantBudget, clock: &Arc<dyn Clock>) -> Result<Self, RunError> {
         let setup = |what: &dyn Display| RunError::Setup(format!("set up input {}: {what}", input.name));
         let mut ca_pem = Vec::new();
         if let Some(path) = &input.ca_file {
@@ -38,9 +41,8 @@ impl Tenant {
         let api = |error: Error| setup(&error);
         let config = TransportConfig { ca_pem, proxy, ..TransportConfig::default() };
         let transport = Arc::new(ReqwestTransport::new(&config).map_err(api)?);
-        let budget = InMemoryBudget::new(input.quota_share, input.limits.iter().map(window).collect());
         let client = |base: &Url, scope: &str| {
-            let tokens = Arc::new(Tokens::new(identity(input, scope)?, Arc::<ReqwestTransport>::clone(&transport)));
+            let tokens = Arc::new(tokens(input, scope, Arc::clone(&transport), clock)?);
             Client::new(base.clone(), Arc::<ReqwestTransport>::clone(&transport), tokens, Arc::new(budget.clone()))
         };
         let endpoints = &input.endpoints;
@@ -51,32 +53,46 @@ impl Tenant {
         Ok(Self { clients, budget })
     }
 
+    /// The clients that all services share, inside the tenant's limits.
+    pub fn shared(&self) -> &Clients {
+        &self.clients
+    }
+
     /// The clients of one service, inside the service's own limits as well.
     pub fn clients(&self, service: &ServiceConfig) -> Clients {
-        let limits: Vec<Window> = service.limits.iter().map(window).collect();
         let Clients { defender, graph } = self.clients.clone();
-        if limits.is_empty() {
-            return Clients { defender, graph };
-        }
-        let budget: Arc<dyn Budget> = Arc::new(self.budget.with_limits(limits));
+        let budget: Arc<dyn Budget> = Arc::new(self.budget.of_service(service));
         Clients { defender: defender.with_budget(Arc::clone(&budget)), graph: graph.with_budget(budget) }
     }
 }
 
 /// Who asks for tokens of that scope.
-fn identity(input: &Input, scope: &str) -> Result<ClientSecret, Error> {
-    let credentials = &input.credentials;
-    Ok(ClientSecret {
-        endpoint: TokenEndpoint::new(&input.endpoints.token, &credentials.tenant_id)?,
-        client_id: credentials.client_id.clone(),
-        secret: match &credentials.proof {
-            Proof::Secret(secret) => SecretSource::Fixed(Secret::new(secret.expose())),
-            Proof::SecretFile(path) => SecretSource::file(path),
-        },
-        scope: scope.to_owned(),
-    })
-}
-
-fn window(limit: &CallLimit) -> Window {
-    Window { period: limit.period, limit: u32::try_from(limit.calls).unwrap_or(u32::MAX) }
+fn tokens(
+    input: &Input,
+    scope: &str,
+    transport: Arc<ReqwestTransport>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Tokens, Error> {
+    let Credentials { tenant_id, client_id, proof } = &input.credentials;
+    let endpoint = || TokenEndpoint::new(&input.endpoints.token, tenant_id);
+    let secret = |secret| {
+        let (client_id, scope) = (client_id.clone(), scope.to_owned());
+        Ok(Tokens::new(ClientSecret { endpoint: endpoint()?, client_id, secret, scope }, Arc::clone(&transport) as _))
+    };
+    match proof {
+        Proof::Secret(fixed) => secret(SecretSource::Fixed(Secret::new(fixed.expose()))),
+        Proof::SecretFile(path) => secret(SecretSource::file(path)),
+        Proof::Certificate { certificate, key } => {
+            let clock = Arc::clone(clock);
+            let now = Arc::new(move || clock.wall_ms());
+            let identity = Certificate::new(endpoint()?, client_id, scope, certificate, key, now);
+            Ok(Tokens::new(identity, transport))
+        }
+        Proof::Federated(path) => Ok(Tokens::new(FederatedToken::new(endpoint()?, client_id, scope, path), transport)),
+        Proof::Managed => {
+            let host = ManagedHost::from_environment(|name| std::env::var(name).ok())?;
+            let client_id = Some(client_id.clone()).filter(|id| !id.is_empty());
+            Ok(Tokens::new(ManagedIdentity { host, client_id, scope: scope.to_owned() }, transport))
+        }
+    }
 }

@@ -5,6 +5,7 @@ use super::lease;
 use super::shape::Shape;
 use crate::output::{Confirmed, Offset, Output, OutputError, Written};
 use crate::record::{ErrorClass, Position, StreamKey};
+use crate::status::OutputWord;
 use crate::store::{Lease, Refusal, StartAt, Store, StoreError};
 use crate::telemetry::ship as events;
 use std::collections::{BTreeMap, VecDeque};
@@ -72,6 +73,8 @@ pub struct Shipper {
     landed: Landed,
     /// First and longest wait after a failure.
     waits: (Duration, Duration),
+    /// Whether what was confirmed last had refused events in it.
+    refuses: bool,
 }
 
 /// A frame that was handed over.
@@ -82,6 +85,8 @@ struct Flying {
     stream: StreamKey,
     /// Its place there.
     position: Position,
+    /// Events in it.
+    events: u64,
     /// What of it will never be taken.
     refused: Vec<Refusal>,
 }
@@ -113,7 +118,8 @@ impl Shipper {
             confirmed.insert(attached.stream, attached.position);
         }
         let (written, flying, landed) = (confirmed.clone(), VecDeque::new(), Landed::default());
-        Ok(Self { store, gate, output, name, owner, others, confirmed, written, shape, flying, landed, waits })
+        let refuses = false;
+        Ok(Self { store, gate, output, name, owner, others, confirmed, written, shape, flying, landed, waits, refuses })
     }
 
     /// Ships until told to drain, then until everything is confirmed or the time is over.
@@ -128,8 +134,9 @@ impl Shipper {
                 Ok(()) => return Ok(()),
                 Err(ShipError::Output(error)) => {
                     self.again().await;
+                    self.note(OutputWord::Retrying);
                     failures += 1;
-                    let wait = self.pause(failures);
+                    let wait = self.pause(error.class, failures);
                     events::failed(&self.name, &error, wait);
                     if deadline(&order).is_some_and(|at| Instant::now() + wait >= at) {
                         return self.left(Some(error)).await;
@@ -144,8 +151,14 @@ impl Shipper {
         }
     }
 
-    /// The wait after so many failures in a row: doubled each time, half of it drawn.
-    fn pause(&self, failures: u32) -> Duration {
+    /// The wait after so many failures in a row: what the receiver asks for; else doubled each time, half of it drawn; the
+    /// longest where a person must act.
+    fn pause(&self, class: ErrorClass, failures: u32) -> Duration {
+        match class {
+            ErrorClass::Throttled { after: Some(after) } => return after,
+            ErrorClass::Denied => return self.waits.1,
+            _ => {}
+        }
         let wait = self.waits.0.saturating_mul(2_u32.saturating_pow(failures.min(16) - 1)).min(self.waits.1);
         wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
     }
@@ -189,6 +202,7 @@ impl Shipper {
     async fn round(&mut self, lease: &Lease, order: &mut watch::Receiver<Order>) -> Result<bool, ShipError> {
         let mut idle = true;
         let mut last = Instant::now();
+        self.output.backlog(self.store.depth(&self.name).await?.bytes);
         for stream in self.written.keys().cloned().collect::<Vec<_>>() {
             loop {
                 let frames = self.store.read(&stream, self.written[&stream], READ_BYTES).await?;
@@ -200,6 +214,8 @@ impl Shipper {
                     let shaped = self.shape.apply(&stream, frame);
                     let position = shaped.frame.position;
                     if let Some(memory) = self.output.announce(&shaped.frame)? {
+                        // It belongs to the positions that were confirmed last, so those are stored first.
+                        self.settle(lease).await?;
                         self.store.advance(lease, &self.name, &[], Some(&memory)).await?;
                     }
                     let written = within(order, self.output.write(&shaped.frame)).await?;
@@ -212,7 +228,14 @@ impl Shipper {
                     let refused: Vec<_> = refused.collect();
                     self.written.insert(stream.clone(), position);
                     let refused = [shaped.refused, refused].concat();
-                    self.flying.push_back(Flying { end: written.end, stream: stream.clone(), position, refused });
+                    let events = u64::from(shaped.frame.events);
+                    self.flying.push_back(Flying {
+                        end: written.end,
+                        stream: stream.clone(),
+                        position,
+                        events,
+                        refused,
+                    });
                     if last.elapsed() >= CONFIRM_EVERY {
                         last = Instant::now();
                         self.confirm(lease).await?;
@@ -228,6 +251,7 @@ impl Shipper {
     }
 
     async fn confirm(&mut self, lease: &Lease) -> Result<(), ShipError> {
+        self.output.backlog(self.store.depth(&self.name).await?.bytes);
         let confirmed = self.output.confirmed().await?;
         self.advance(lease, confirmed).await
     }
@@ -239,8 +263,18 @@ impl Shipper {
             self.landed.refused.extend(flown.refused);
             self.landed.memory.clone_from(&confirmed.memory);
         }
+        self.settle(lease).await
+    }
+
+    /// Tells the store what has landed.
+    async fn settle(&mut self, lease: &Lease) -> Result<(), ShipError> {
         let Landed { positions, memory, refused } = &self.landed;
         if positions.is_empty() {
+            let word = if self.flying.is_empty() { OutputWord::Idle } else { OutputWord::Connected };
+            // That it refuses is worth more than that nothing waits: it is told until something else arrives.
+            if !self.refuses {
+                self.note(word);
+            }
             return Ok(());
         }
         let positions: Vec<_> = positions.iter().map(|(stream, position)| (stream.clone(), *position)).collect();
@@ -248,9 +282,17 @@ impl Shipper {
         if let Some(first) = refused.first() {
             events::refused(&self.name, refused.len() as u64, &first.reason, lost);
         }
+        self.refuses = !refused.is_empty();
+        self.note(if self.refuses { OutputWord::Refusing } else { OutputWord::Connected });
         self.confirmed.extend(std::mem::take(&mut self.landed).positions);
         self.store.collect(&self.others).await?;
         Ok(())
+    }
+
+    /// Notes how it stands.
+    fn note(&self, word: OutputWord) {
+        let unconfirmed = self.flying.iter().map(|flying| flying.events).sum();
+        self.gate.board().output(&self.name, |note| (note.word, note.unconfirmed) = (word, unconfirmed));
     }
 
     /// Everything unconfirmed will be handed over again.

@@ -60,6 +60,11 @@ impl Source {
         service.queries.iter().map(|query| stream(Some(query))).collect()
     }
 
+    /// Whether the whole list is read each time, so that the store remembers its entities.
+    pub const fn is_snapshot(&self) -> bool {
+        matches!(*self.pull, Pull::Snapshot { .. })
+    }
+
     /// The machine as the store remembers it; `once`: its only pull of this run.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 pub mod clock;
 mod digest;
+pub mod forecast;
 pub mod horizon;
 #[cfg(test)]
 mod model;
@@ -65,6 +66,11 @@ pub trait Machine: Send {
 
     /// The snapshot under way, for the store; `None` where the way is no snapshot.
     fn snapshot(&self) -> Option<Numbered> {
+        None
+    }
+
+    /// The newest snapshot that has begun; `None` where there is none yet, or the way is no snapshot.
+    fn newest(&self) -> Option<Newest> {
         None
     }
 
@@ -190,6 +196,19 @@ pub struct Numbered {
     pub known_since: Option<u64>,
 }
 
+/// The newest snapshot of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newest {
+    /// Its number.
+    pub number: u64,
+    /// Its id. Unit: milliseconds since 1970, UTC.
+    pub pulled_ms: i64,
+    /// Whether all of it was read.
+    pub complete: bool,
+    /// Whether so much would be gone in it that nothing was said to be.
+    pub drift: bool,
+}
+
 /// What the store knew about some rows of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sightings {
@@ -248,8 +267,10 @@ pub struct Outcome {
     pub backwards: bool,
     /// The machine's memory in its own words, if it has changed.
     pub memory: Option<String>,
-    /// Keys before this are forgotten.
+    /// Keys before this are forgotten. Unit: milliseconds since 1970, UTC.
     pub forget_before_ms: Option<i64>,
+    /// But for those in these spans `[from, to)`, which are set aside. Counts only beside it; same unit.
+    pub keep: Vec<(i64, i64)>,
     /// A snapshot has ended: its last event, where one is asked for, and a line in the log.
     pub ended: Option<SnapshotEnd>,
     /// What was set aside just now.
@@ -259,9 +280,11 @@ pub struct Outcome {
 /// How a snapshot ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotEnd {
+    /// Its number.
+    pub number: u64,
     /// Which one; not always the one under way. Unit: milliseconds since 1970, UTC.
     pub pulled_ms: i64,
-    /// Entities in it.
+    /// Entities in it that the machine knows of. The store may know more: a page that was stored in part before a kill.
     pub count: u64,
     /// Whether all of them are.
     pub complete: bool,

@@ -222,7 +222,9 @@ impl Store {
         self.checkpoint_ms = outcome.checkpoint_ms.or(self.checkpoint_ms);
         self.memory = outcome.memory.or(self.memory.take());
         if let Some(before_ms) = outcome.forget_before_ms {
-            self.known.retain(|_, &mut time_ms| time_ms >= before_ms);
+            let is_kept =
+                |time_ms: i64| outcome.keep.iter().any(|&(from_ms, to_ms)| (from_ms..to_ms).contains(&time_ms));
+            self.known.retain(|_, &mut time_ms| time_ms >= before_ms || is_kept(time_ms));
         }
         self.set_aside.extend(outcome.set_aside);
     }

@@ -130,10 +130,13 @@ impl Aside {
         self.steps().map(|gap| gap.from_ms).filter(|&from_ms| from_ms > at_ms).min().unwrap_or(i64::MAX)
     }
 
-    /// Where the oldest of all begins. Unit: milliseconds since 1970, UTC.
+    /// Where all of them lie, oldest first, each once: what is read there again some day must be recognised then.
     #[must_use]
-    pub fn oldest_ms(&self) -> Option<i64> {
-        self.gaps.iter().map(|gap| gap.from_ms).min()
+    pub fn spans(&self) -> Vec<(i64, i64)> {
+        let mut spans: Vec<_> = self.gaps.iter().map(|gap| (gap.from_ms, gap.to_ms)).collect();
+        spans.sort_unstable();
+        spans.dedup();
+        spans
     }
 
     /// Those that are no entity.

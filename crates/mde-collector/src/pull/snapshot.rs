@@ -7,7 +7,7 @@
 use super::digest::Digest;
 use super::poison::Ration;
 use super::{
-    Answer, Failure, Gap, Machine, More, Now, Numbered, Outcome, PullError, Row, Sightings, SnapshotEnd, Step,
+    Answer, Failure, Gap, Machine, More, Newest, Now, Numbered, Outcome, PullError, Row, Sightings, SnapshotEnd, Step,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -220,8 +220,8 @@ impl<R: Reading> Machine for Snapshots<R> {
                 return outcome;
             }
             memory.usual = memory.usual.max(reading.stumbles());
-            let (count, pulled_ms) = (under_way.count, memory.pulled_ms);
-            outcome.ended = Some(SnapshotEnd { pulled_ms, count, complete: false, drift: false });
+            let (number, count, pulled_ms) = (memory.number, under_way.count, memory.pulled_ms);
+            outcome.ended = Some(SnapshotEnd { number, pulled_ms, count, complete: false, drift: false });
         }
         memory.number += 1;
         // The id names the versions of its rows, so it is never that of an earlier one, whatever the clock says.
@@ -242,6 +242,12 @@ impl<R: Reading> Machine for Snapshots<R> {
             Stage::Count => Step::CountAbsent { since },
             Stage::Remove => Step::RemoveAbsent { since, tombstones: self.rules.tombstones },
         })
+    }
+
+    fn newest(&self) -> Option<Newest> {
+        let Memory { number, pulled_ms, ref complete, drift, .. } = *self.memory.as_ref()?;
+        let complete = *complete == Some(number);
+        Some(Newest { number, pulled_ms, complete, drift: complete && drift })
     }
 
     fn row(&mut self, row: Row<'_>) -> Result<Option<i64>, PullError> {
@@ -344,6 +350,6 @@ impl<R: Reading> Memory<R> {
                 outcome.set_aside.push(self.set_aside(reason, now_ms));
             }
         }
-        outcome.ended = Some(SnapshotEnd { pulled_ms, count, complete, drift });
+        outcome.ended = Some(SnapshotEnd { number: self.number, pulled_ms, count, complete, drift });
     }
 }

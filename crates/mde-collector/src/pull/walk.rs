@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most walks of one snapshot.
 const WALKS: u64 = 3;
+/// Places at which a list is asked whether it answers at all: one alone may be a bad row itself.
+const CONTROLS: u32 = 5;
 
 /// Snapshots of a list.
 pub type Walks = Snapshots<Walk>;
@@ -48,8 +50,8 @@ pub struct Walk {
     /// The page before.
     #[serde(skip)]
     before: Digest,
-    /// Place of the last row read.
-    #[serde(skip)]
+    /// Place of the last row read, or the last one at which the list was seen to answer.
+    #[serde(default)]
     read: Option<u64>,
 }
 
@@ -65,8 +67,9 @@ enum Way {
     Check,
     /// Half of what is left of a page that failed, which ends before row `end`.
     Split { end: u64 },
-    /// Does the list answer at all? Then what is left is split, or the one row passed over.
-    Control { end: u64, reason: String },
+    /// Does the list answer at all, at that place or else at `left` more? Then what is left is split, or the one row
+    /// passed over.
+    Control { end: u64, reason: String, at: u64, left: u32 },
 }
 
 impl Reading for Walk {
@@ -82,19 +85,23 @@ impl Reading for Walk {
             Way::Page | Way::Split { .. } => page(self.limit()),
             Way::Follow => Ask { follow: true, whole: true, ..Ask::default() },
             Way::Check => row(self.passed),
-            Way::Control { end, .. } => row(self.read.unwrap_or(end)),
+            Way::Control { at, .. } => row(at),
         })
     }
 
     fn take(&mut self, page: &Page) -> Result<Turn, PullError> {
         match std::mem::take(&mut self.way) {
-            Way::Control { end, reason } if end == self.passed + 1 => {
+            Way::Control { end, reason, at, .. } if end == self.passed + 1 => {
+                self.read = Some(at);
                 let reason = format!("row {} of the list: {reason}", self.passed);
                 self.passed = end;
                 self.holed = true;
                 return Ok(Turn::Aside(reason));
             }
-            Way::Control { end, .. } => self.way = Way::Split { end },
+            Way::Control { end, at, .. } => {
+                self.read = Some(at);
+                self.way = Way::Split { end };
+            }
             Way::Check if page.rows == 0 => return Ok(self.over()),
             Way::Check => self.empty = 0,
             way => {
@@ -115,11 +122,17 @@ impl Reading for Walk {
                 Detour::Around
             }
             (Failure::Server(reason), Way::Split { .. }) => {
-                self.way = Way::Control { end, reason: reason.clone() };
+                self.way = self.control(end, reason);
+                Detour::Around
+            }
+            // Rows lie side by side that fail, so the next place is further off each time; behind the last row is one too.
+            (Failure::Server(_), Way::Control { end, reason, at, left: left @ 1.. }) => {
+                let at = if at < end { end } else { at.saturating_mul(2).saturating_add(1) };
+                self.way = Way::Control { end, reason, at, left: left - 1 };
                 Detour::Around
             }
             (Failure::Server(reason), Way::Page | Way::Follow) => {
-                self.way = Way::Control { end, reason: reason.clone() };
+                self.way = self.control(end, reason);
                 self.stumbles += 1;
                 if self.stumbles > self.usual { Detour::New } else { Detour::Around }
             }
@@ -160,6 +173,11 @@ impl Walk {
             before: Digest::default(),
             read: None,
         }
+    }
+
+    /// The question whether the list answers at all, after rows before `end` have failed.
+    fn control(&self, end: u64, reason: &str) -> Way {
+        Way::Control { end, reason: reason.to_owned(), at: self.read.unwrap_or(end), left: CONTROLS - 1 }
     }
 
     /// Whether nothing of the list has been asked yet: then it is asked without `$top`, which alone brings links.

@@ -350,8 +350,8 @@ impl<S: Source> Windows<S> {
             let reach_ms = self.rules.reach_ms();
             memory.horizon_ms = horizon::advance(memory.horizon_ms, checkpoint_ms, memory.newest_ms, reach_ms);
         }
-        // What is set aside is read again some day, and must be recognised then.
-        outcome.forget_before_ms = Some(memory.aside.oldest_ms().unwrap_or(i64::MAX).min(memory.horizon_ms));
+        outcome.forget_before_ms = Some(memory.horizon_ms);
+        outcome.keep = memory.aside.spans();
         outcome.memory = (*memory != *before).then(|| memory.text());
         outcome
     }

@@ -1,10 +1,12 @@
 //! Alerts with their evidence.
 
-use super::{Count, Endpoint, Flatten, Key, Pull, ServiceDef};
+use super::count::{MACHINE, USER, count, list, single};
+use super::{Bulk, Endpoint, Flatten, Key, Part, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
-const fn count(option: &'static str, field: &'static str) -> Count {
-    Count { option, aliases: &[], field }
+/// Different values over the evidence.
+const fn evidence(property: &'static str, part: Part) -> Bulk {
+    Bulk::Elements { array: "evidence", property, part }
 }
 
 /// Source: vendor page "List alerts" and the official collector's tables.
@@ -27,11 +29,36 @@ pub static DEF: ServiceDef = ServiceDef {
     }],
     key: Key::Fields(&["id", "lastUpdateTime"]),
     counts: &[
-        count("request_alert_related_files", "related_files"),
-        count("request_alert_related_ips", "related_ips"),
-        count("request_alert_related_machines", "related_machines"),
-        count("request_alert_related_domains", "related_domains"),
-        count("request_alert_related_users", "related_users"),
+        count(
+            "request_alert_related_files",
+            "related_files",
+            list("/api/alerts/{id}/files", &["File.Read.All"], Family::Alerts),
+            &[evidence("sha1", Part::Whole)],
+        ),
+        count(
+            "request_alert_related_ips",
+            "related_ips",
+            list("/api/alerts/{id}/ips", &["Ip.Read.All"], Family::Alerts),
+            &[evidence("ipAddress", Part::Whole)],
+        ),
+        count(
+            "request_alert_related_machines",
+            "related_machines",
+            single("/api/alerts/{id}/machine", MACHINE, Family::Alerts),
+            &[Bulk::Present("machineId")],
+        ),
+        count(
+            "request_alert_related_domains",
+            "related_domains",
+            list("/api/alerts/{id}/domains", &["URL.Read.All"], Family::Alerts),
+            &[evidence("url", Part::Host)],
+        ),
+        count(
+            "request_alert_related_users",
+            "related_users",
+            single("/api/alerts/{id}/user", USER, Family::Alerts),
+            &[Bulk::Present("relatedUser")],
+        ),
     ],
     flatten: &[Flatten::Object("relatedUser"), Flatten::Array("evidence")],
     tag: "edr.microsoft_defender.endpoint.alerts",

@@ -1,6 +1,10 @@
 //! Machines, as snapshots.
 
-use super::{Count, Endpoint, Key, Pull, ServiceDef};
+use super::count::{
+    ADVISED, ALERT, ALERTS, EXPOSURES, INVENTORY, RECOMMENDATION, SOFTWARE, USER, VULNERABILITY, WEAKNESSES, count,
+    export, list,
+};
+use super::{Bulk, Endpoint, Grouped, Key, OWNER, Only, Pull, ServiceDef, Silence};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List machines API" and the official collector's tables.
@@ -17,11 +21,48 @@ pub static DEF: ServiceDef = ServiceDef {
     pull: &[Pull::Snapshot { min_period_s: 3_600 }],
     key: Key::Fields(&["id"]),
     counts: &[
-        Count { option: "request_machine_logon_users", aliases: &[], field: "related_logon_users" },
-        Count { option: "request_machine_related_alerts", aliases: &[], field: "related_alerts" },
-        Count { option: "request_machine_vulnerabilities", aliases: &[], field: "related_vulnerabilities" },
-        Count { option: "request_machine_security_recommendations", aliases: &[], field: "related_recommendations" },
-        Count { option: "request_machine_software", aliases: &[], field: "related_software" },
+        count(
+            "request_machine_logon_users",
+            "related_logon_users",
+            list("/api/machines/{id}/logonusers", USER, Family::Machines),
+            &[],
+        ),
+        count(
+            "request_machine_related_alerts",
+            "related_alerts",
+            list("/api/machines/{id}/alerts", ALERT, Family::Machines),
+            &[Bulk::Grouped(Grouped {
+                pass: &ALERTS,
+                by: &["machineId"],
+                distinct: &["id"],
+                only: Only::Filled,
+                silence: Silence::Zero,
+            })],
+        ),
+        count(
+            "request_machine_vulnerabilities",
+            "related_vulnerabilities",
+            list("/api/machines/{id}/vulnerabilities", VULNERABILITY, Family::MachineVulnerabilities),
+            &[export(&WEAKNESSES, &["deviceId"], &["cveId"]), export(&EXPOSURES, &["machineId"], &["cveId"])],
+        ),
+        count(
+            "request_machine_security_recommendations",
+            "related_recommendations",
+            list("/api/machines/{id}/recommendations", RECOMMENDATION, Family::VulnerabilityManagement),
+            &[Bulk::Grouped(Grouped {
+                pass: &ADVISED,
+                by: &["id"],
+                distinct: &[OWNER],
+                only: Only::Filled,
+                silence: Silence::Zero,
+            })],
+        ),
+        count(
+            "request_machine_software",
+            "related_software",
+            list("/api/machines/{id}/software", SOFTWARE, Family::VulnerabilityManagement),
+            &[export(&INVENTORY, &["deviceId"], &["softwareVendor", "softwareName"])],
+        ),
     ],
     flatten: &[],
     tag: "edr.microsoft_defender.endpoint.machines",

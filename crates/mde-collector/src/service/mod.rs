@@ -4,13 +4,18 @@
 
 mod advanced_hunting;
 mod alerts;
+mod count;
 mod investigations;
 mod machines;
 mod recommendations;
 mod software;
 mod vulnerabilities;
 
-use crate::record::{RawObject, content_hash, hex};
+pub use count::{
+    Answer, Bulk, Count, Grouped, JOINT, Method, OWNER, Only, Part, Pass, PerEntity, Read, Related, Silence,
+};
+
+use crate::record::{RawObject, content_hash, hex, row_hash};
 use mde_client::limits::Family;
 use std::borrow::Cow;
 
@@ -85,7 +90,7 @@ pub enum Key {
     Fields(&'static [&'static str]),
     /// These fields and a hash of the whole content, for sources without a time of their last change.
     FieldsAndContent(&'static [&'static str]),
-    /// A hash of the row and its number among equal rows.
+    /// A hash of the row, the same at whichever endpoint it was asked for, and its number among equal rows.
     RowHash,
 }
 
@@ -101,22 +106,13 @@ impl Key {
         };
         let texts = fields.iter().map(|field| record.text(field).ok_or(*field));
         let mut parts = texts.collect::<Result<Vec<_>, _>>()?;
-        if !matches!(self, Self::Fields(_)) {
-            parts.push(Cow::Owned(hex(&content_hash(record, &[]))));
+        match self {
+            Self::Fields(_) => {}
+            Self::FieldsAndContent(_) => parts.push(Cow::Owned(hex(&content_hash(record, &[])))),
+            Self::RowHash => parts.push(Cow::Owned(hex(&row_hash(record)))),
         }
         Ok(parts)
     }
-}
-
-/// One `related_*` count.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Count {
-    /// The configuration's flag.
-    pub option: &'static str,
-    /// Older spellings of the flag.
-    pub aliases: &'static [&'static str],
-    /// The property that it adds.
-    pub field: &'static str,
 }
 
 /// What is flattened by default.

@@ -1,6 +1,7 @@
 //! Security recommendations, as snapshots.
 
-use super::{Count, Endpoint, Key, Pull, ServiceDef};
+use super::count::{ADVISED, RECOMMENDATION, SOFTWARE, VULNERABILITY, count, list, single};
+use super::{Bulk, Endpoint, Grouped, Key, OWNER, Only, Pull, ServiceDef, Silence};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List all recommendations" and the official collector's tables.
@@ -17,9 +18,33 @@ pub static DEF: ServiceDef = ServiceDef {
     pull: &[Pull::Snapshot { min_period_s: 3_600 }],
     key: Key::Fields(&["id"]),
     counts: &[
-        Count { option: "request_recommendation_software", aliases: &[], field: "related_software" },
-        Count { option: "request_recommendation_machines", aliases: &[], field: "related_machines" },
-        Count { option: "request_recommendation_vulnerabilities", aliases: &[], field: "related_vulnerabilities" },
+        count(
+            "request_recommendation_software",
+            "related_software",
+            single("/api/recommendations/{id}/software", SOFTWARE, Family::VulnerabilityManagement),
+            &[Bulk::IdBegins("va-_-")],
+        ),
+        count(
+            "request_recommendation_machines",
+            "related_machines",
+            list("/api/recommendations/{id}/machineReferences", RECOMMENDATION, Family::VulnerabilityManagement),
+            &[
+                Bulk::Row("exposedMachinesCount"),
+                Bulk::Grouped(Grouped {
+                    pass: &ADVISED,
+                    by: &[OWNER],
+                    distinct: &["id"],
+                    only: Only::Filled,
+                    silence: Silence::Zero,
+                }),
+            ],
+        ),
+        count(
+            "request_recommendation_vulnerabilities",
+            "related_vulnerabilities",
+            list("/api/recommendations/{id}/vulnerabilities", VULNERABILITY, Family::VulnerabilityManagement),
+            &[Bulk::Row("weaknesses")],
+        ),
     ],
     flatten: &[],
     tag: "edr.microsoft_defender.endpoint.recommendations",

@@ -1,7 +1,16 @@
 //! Installed software, as snapshots.
 
-use super::{Count, Endpoint, Key, Pull, ServiceDef};
+use super::count::{EXPOSURES, INVENTORY, SOFTWARE, VULNERABILITY, WEAKNESSES, count, export, list};
+use super::{Bulk, Count, Endpoint, Grouped, Key, Only, Pass, Pull, ServiceDef, Silence};
 use mde_client::limits::{self, Family};
+
+/// Properties of an export's row that make a product's id.
+const PRODUCT: &[&str] = &["softwareVendor", "softwareName"];
+
+/// Different updates of Microsoft's that a product lacks: numbers; other vendors' have other names.
+const fn updates(pass: &'static Pass, by: &'static [&'static str], distinct: &'static [&'static str]) -> Bulk {
+    Bulk::Grouped(Grouped { pass, by, distinct, only: Only::Digits, silence: Silence::Unknown })
+}
 
 /// Source: vendor page "List software" and the official collector's tables.
 pub static DEF: ServiceDef = ServiceDef {
@@ -17,17 +26,41 @@ pub static DEF: ServiceDef = ServiceDef {
     pull: &[Pull::Snapshot { min_period_s: 3_600 }],
     key: Key::Fields(&["id"]),
     counts: &[
-        Count { option: "request_vulnerabilities_by_software", aliases: &[], field: "related_vulnerabilities" },
+        count(
+            "request_vulnerabilities_by_software",
+            "related_vulnerabilities",
+            list("/api/Software/{id}/vulnerabilities", VULNERABILITY, Family::VulnerabilityManagement),
+            &[Bulk::Row("weaknesses"), export(&WEAKNESSES, PRODUCT, &["cveId"])],
+        ),
         Count {
             option: "request_software_missing_kbs",
             aliases: &["request_softtware_missing_kbs"],
             field: "related_missing_kbs",
+            per_entity: list("/api/Software/{id}/getmissingkbs", SOFTWARE, Family::VulnerabilityManagement),
+            bulk: &[
+                updates(&WEAKNESSES, PRODUCT, &["recommendedSecurityUpdateId"]),
+                updates(&EXPOSURES, &["productVendor", "productName"], &["fixingKbId"]),
+            ],
         },
-        Count { option: "request_machines_by_software", aliases: &[], field: "related_machines" },
+        count(
+            "request_machines_by_software",
+            "related_machines",
+            list("/api/Software/{id}/machineReferences", SOFTWARE, Family::VulnerabilityManagement),
+            // `exposedMachines` is another number: only machines on which it is vulnerable.
+            &[export(&INVENTORY, PRODUCT, &["deviceId"]), Bulk::Row("installedMachines")],
+        ),
         Count {
             option: "request_software_version_distributions",
             aliases: &["request_softtware_version_distributions"],
             field: "related_version_distribution",
+            per_entity: list("/api/Software/{id}/distributions", SOFTWARE, Family::VulnerabilityManagement),
+            bulk: &[Bulk::Grouped(Grouped {
+                pass: &INVENTORY,
+                by: PRODUCT,
+                distinct: &["softwareVersion"],
+                only: Only::All,
+                silence: Silence::Unknown,
+            })],
         },
     ],
     flatten: &[],

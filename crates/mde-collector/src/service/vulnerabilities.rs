@@ -1,6 +1,7 @@
 //! Vulnerabilities that affect the organisation, as snapshots or by their last change.
 
-use super::{Count, Endpoint, Key, Pull, ServiceDef};
+use super::count::{VULNERABILITY, WEAKNESSES, count, export, list};
+use super::{Bulk, Endpoint, Key, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List vulnerabilities" and the official collector's tables.
@@ -19,7 +20,12 @@ pub static DEF: ServiceDef = ServiceDef {
         Pull::Window { time: "updatedOn", splits: &[("severity", &["Low", "Medium", "High", "Critical"])] },
     ],
     key: Key::Fields(&["id", "updatedOn"]),
-    counts: &[Count { option: "request_machine_by_vulnerabilities", aliases: &[], field: "related_machines" }],
+    counts: &[count(
+        "request_machine_by_vulnerabilities",
+        "related_machines",
+        list("/api/vulnerabilities/{id}/machineReferences", VULNERABILITY, Family::VulnerabilityManagement),
+        &[Bulk::Row("exposedMachines"), export(&WEAKNESSES, &["cveId"], &["deviceId"])],
+    )],
     flatten: &[],
     tag: "edr.microsoft_defender.endpoint.vulnerabilities",
     period_s: 3600,

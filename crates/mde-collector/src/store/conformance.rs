@@ -5,6 +5,7 @@
 //! out, because it promises nothing beyond its own life.
 
 pub(super) mod cancel;
+pub(super) mod counts;
 pub(super) mod entities;
 pub(super) mod gone;
 pub(super) mod history;
@@ -14,6 +15,7 @@ pub(super) mod letters;
 pub(super) mod model;
 pub(super) mod outbox;
 pub(super) mod outputs;
+pub(super) mod passages;
 pub(super) mod positions;
 pub(super) mod progress;
 
@@ -85,6 +87,9 @@ macro_rules! every_store {
             keys: known_answers_in_the_order_of_the_question,
             keys: keys_behind_the_horizon_are_forgotten_and_can_be_stored_again,
             keys: a_horizon_that_goes_back_brings_no_key_back,
+            keys: keys_in_a_kept_span_stay_until_it_is_given_up,
+            keys: a_span_that_comes_late_brings_no_key_back,
+            keys: a_new_epoch_keeps_no_span,
             entities: an_entity_is_known_by_the_last_snapshot_that_showed_it,
             entities: the_number_of_a_snapshot_only_grows,
             entities: of_an_entity_twice_in_one_commit_the_later_counts,
@@ -93,11 +98,23 @@ macro_rules! every_store {
             entities: ids_of_any_content_come_back_as_they_were,
             entities: a_new_epoch_forgets_entities,
             entities: a_refused_commit_leaves_entities_as_they_were,
+            counts: a_count_is_unknown_until_it_is_told,
+            counts: those_tried_longest_ago_are_stale_first,
+            counts: a_whole_reading_tells_what_it_shows_and_of_the_rest_what_silence_means,
+            counts: counts_of_what_is_gone_are_forgotten,
+            counts: any_sequence_of_wishes_and_answers_behaves_as_the_model_says,
             history: a_record_is_found_by_its_id_with_all_that_led_to_it,
             history: traces_of_any_content_come_back_as_they_were,
             history: a_refused_commit_leaves_no_trace,
             history: traces_go_after_thirty_days_a_few_with_each_commit,
             history: a_trace_from_the_far_future_keeps_no_other_one,
+            passages: the_first_move_past_a_place_tells_when_and_how,
+            passages: passages_move_with_a_renamed_output_and_go_with_a_dropped_one,
+            passages: passages_go_after_thirty_days,
+            passages: entities_are_found_by_their_id_in_the_present_epoch,
+            passages: a_note_replaces_the_one_of_its_name,
+            passages: somebody_is_at_work_while_a_lease_is_held,
+            passages: a_replayed_letter_is_passed_in_a_stream_of_its_own,
             leases: a_lease_has_one_holder_until_it_ends,
             leases: a_renewed_lease_keeps_its_fence,
             leases: a_lease_given_back_is_free_at_once,

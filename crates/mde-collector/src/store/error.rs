@@ -5,10 +5,12 @@
 #[non_exhaustive]
 pub enum StoreError {
     /// Another process works on it.
-    #[error("lock {path}: another process is using this state folder")]
+    #[error("lock {path}: another process is using this state folder{}", .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
     Locked {
         /// The lock file.
         path: String,
+        /// The process, as it has named itself.
+        pid: Option<u32>,
     },
     /// The files are ours but damaged.
     #[error("open {path}: the state is damaged ({what})")]
@@ -48,6 +50,12 @@ pub enum StoreError {
         /// The format that is read.
         known: i64,
     },
+    /// Somebody wants to fill it from a file, and it is not empty.
+    #[error("import: the state folder is not empty")]
+    NotEmpty,
+    /// The file that a store is read from or written to.
+    #[error("{0}")]
+    Carrier(String),
     /// The lease is somebody else's by now.
     #[error("commit under lease {name:?} with fence {fence}: it has been given to somebody else")]
     LeaseLost {

@@ -12,9 +12,11 @@
 //!    that has passed number n never misses a batch below n. Numbers go on across epochs.
 //! 5. **A checkpoint moves forward only**, within its epoch, unless the commit says that the clocks demand otherwise.
 //! 6. **An entity is remembered once per epoch**, by the newest snapshot that showed it; that number only grows.
-//! 7. **What a dead writer left invisible** is removed when the store is opened, and never delivered.
+//! 7. **A count is what somebody has told**: one that nobody has told is unknown, and never 0.
+//! 8. **What a dead writer left invisible** is removed when the store is opened, and never delivered.
 
 mod error;
+pub mod portable;
 pub mod sqlite;
 
 pub use error::StoreError;
@@ -68,6 +70,9 @@ pub struct Progress {
     /// The horizon: keys whose time is before it are forgotten, those of this very commit included. `None` leaves it where
     /// it is; one that lies before the last one brings no key back. Unit: milliseconds since 1970, UTC.
     pub forget_before_ms: Option<i64>,
+    /// Spans `[from, to)` whose keys are not forgotten although they lie before it, all of them: one that is not named any
+    /// more is given up, and one that comes late brings no key back. Counts only beside `forget_before_ms`. Unit as there.
+    pub keep: Vec<(i64, i64)>,
 }
 
 /// One commit: a batch becomes visible (if there is one), its keys are stored, progress is made.
@@ -140,6 +145,8 @@ pub struct Trace {
     pub time_ms: i64,
     /// Microsoft's id of the request that showed it; empty where it gave none.
     pub request_id: String,
+    /// The parts of the version's name, joined by NUL: what its events are named by. Empty: not noted.
+    pub version: String,
     /// Events that were made of it.
     pub events: u64,
 }
@@ -155,6 +162,49 @@ pub struct Traced {
     pub batch: Option<u64>,
     /// What its commit told.
     pub trace: Trace,
+}
+
+/// How an output came past a place in a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passing {
+    /// What lies before has been delivered, or refused for good.
+    Delivered,
+    /// It need not get everything, and jumped: what lies before is lost to it.
+    Jumped,
+    /// It began there: what lies before was never meant for it.
+    Began,
+}
+
+/// When an output came past a place in a stream, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passage {
+    /// Unit: milliseconds since 1970, UTC.
+    pub passed_ms: i64,
+    /// How.
+    pub how: Passing,
+}
+
+/// Most passages that are kept, over all outputs; they go after [`HISTORY_KEPT`] in any case.
+pub const MAX_PASSAGES: u64 = 200_000;
+
+/// Where an output stands in one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The output.
+    pub output: String,
+    /// The stream; an output's [`replay_stream`] is among them.
+    pub stream: StreamKey,
+    /// The last frame that it has passed.
+    pub position: Position,
+}
+
+/// What a running process says of one thing that it works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The thing, named as its lease is.
+    pub name: String,
+    /// What is said, in the writer's own form.
+    pub text: String,
 }
 
 /// Where an output that the store has not met before begins.
@@ -414,12 +464,168 @@ pub trait Entities: Send + Sync {
     async fn absent(&self, stream: &StreamKey, since: u64, limit: u32) -> Result<Vec<(EntityKey, String)>, StoreError>;
 }
 
+/// A count of one entity, wanted by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Names the entity, or the version where a stream has no entities.
+    pub key: EntityKey,
+    /// Its id as the API gives it.
+    pub id: String,
+    /// The count.
+    pub name: String,
+}
+
+/// What the store knows of one count of one entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The newest value; `None`: it is not known.
+    pub value: Option<u64>,
+    /// Whether it was ever asked for, in vain or not.
+    pub tried: bool,
+    /// Whether it is wanted; else only a reading of a whole source has shown it.
+    pub wanted: bool,
+}
+
+/// What became of asking for one count of one entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Names the entity.
+    pub key: EntityKey,
+    /// The count.
+    pub name: String,
+    /// Its value, or why there is none; then the value before stays. Words for an operator; nothing of the record.
+    pub value: Result<u64, String>,
+}
+
+/// How one count of a stream is had.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CountKind {
+    /// The count.
+    pub name: String,
+    /// How it is had; empty before that was chosen.
+    pub method: String,
+    /// Why so.
+    pub reason: String,
+    /// When the newest whole reading began. Unit: milliseconds since 1970, UTC.
+    pub passed_ms: Option<i64>,
+    /// Why that reading failed last time.
+    pub trouble: Option<String>,
+}
+
+/// How one count of a stream stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CountState {
+    /// How it is had.
+    pub kind: CountKind,
+    /// Entities for which it is wanted.
+    pub wanted: u64,
+    /// Of them those whose value is known.
+    pub known: u64,
+    /// When the oldest value of these was had. Unit: milliseconds since 1970, UTC.
+    pub oldest_ms: Option<i64>,
+    /// Entities whose last try gave nothing.
+    pub failed: u64,
+}
+
+/// `related_*` counts: for each stream, count and entity the newest value. An epoch's end changes nothing here.
+///
+/// None of it is guarded by a lease: values are facts about the far side, whoever brings them.
+#[async_trait]
+pub trait Counts: Send + Sync {
+    /// What is known, for each key the counts in the order of `names`; `None` where nobody has wanted or told it.
+    async fn counts(
+        &self,
+        stream: &StreamKey,
+        names: &[&str],
+        keys: &[EntityKey],
+    ) -> Result<Vec<Vec<Option<Known>>>, StoreError>;
+
+    /// Counts of entities are wanted; those that are known already stay as they are.
+    async fn want(
+        &self,
+        stream: &StreamKey,
+        names: &[&str],
+        entities: &[(EntityKey, String)],
+    ) -> Result<(), StoreError>;
+
+    /// At most `limit` that are wanted and were not tried since then, those tried longest ago first, never tried ones before
+    /// all. Unit of `since_ms`: milliseconds since 1970, UTC; 0 names only those never tried.
+    async fn stale(
+        &self,
+        stream: &StreamKey,
+        names: &[&str],
+        since_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<Wanted>, StoreError>;
+
+    /// Keeps what was told, in one transaction. What is not wanted (any more) is passed over, like what is older than what is
+    /// there. Unit of `taken_ms`: milliseconds since 1970, UTC.
+    async fn tell(&self, stream: &StreamKey, taken_ms: i64, told: &[Told]) -> Result<(), StoreError>;
+
+    /// As [`tell`](Self::tell) for values of a whole reading, in which entities may stand that nobody has wanted yet.
+    async fn tell_read(
+        &self,
+        stream: &StreamKey,
+        name: &str,
+        taken_ms: i64,
+        values: &[(EntityKey, u64)],
+    ) -> Result<(), StoreError>;
+
+    /// A whole reading has been told, that began at `taken_ms`. `zero`: of what was wanted before that and not told, the count
+    /// is 0.
+    async fn read_ended(&self, stream: &StreamKey, name: &str, taken_ms: i64, zero: bool) -> Result<(), StoreError>;
+
+    /// Notes how a count is had, and why.
+    async fn choose(&self, stream: &StreamKey, name: &str, method: &str, reason: &str) -> Result<(), StoreError>;
+
+    /// Notes why a count could not be had as a whole; `None`: it could.
+    async fn trouble(&self, stream: &StreamKey, name: &str, trouble: Option<&str>) -> Result<(), StoreError>;
+
+    /// How each count of a stream is had, in the order in which they were met.
+    async fn count_kinds(&self, stream: &StreamKey) -> Result<Vec<CountKind>, StoreError>;
+
+    /// The same, and how it stands. A slow call: it reads all counts of the stream.
+    async fn count_states(&self, stream: &StreamKey) -> Result<Vec<CountState>, StoreError>;
+
+    /// Forgets counts of entities that the stream does not remember. Returns how many.
+    async fn prune_counts(&self, stream: &StreamKey) -> Result<u64, StoreError>;
+
+    /// Forgets those wanted before that, for streams that remember no entities. Returns how many. Unit: milliseconds since
+    /// 1970, UTC.
+    async fn forget_counts(&self, stream: &StreamKey, before_ms: i64) -> Result<u64, StoreError>;
+}
+
 /// Where records came from and went to.
 #[async_trait]
 pub trait History: Send + Sync {
     /// The newest `limit` traces of an id, over all streams, the newest first. A slow call: it reads what is kept, about
     /// a million traces a second.
     async fn history(&self, id: &str, limit: u32) -> Result<Vec<Traced>, StoreError>;
+
+    /// The entities of that id, over all streams that read snapshots. Slow as well.
+    async fn sightings(&self, id: &str) -> Result<Vec<(StreamKey, Seen)>, StoreError>;
+
+    /// Where every output stands in each of its streams.
+    async fn places(&self) -> Result<Vec<Place>, StoreError>;
+
+    /// How an output first came to a position or past it. `None`: it has not, or nobody knows any more.
+    async fn passage(
+        &self,
+        output: &str,
+        stream: &StreamKey,
+        position: Position,
+    ) -> Result<Option<Passage>, StoreError>;
+}
+
+/// What running processes say of themselves, for those who look at the store from outside. It is no part of what a stream
+/// or an output has done, and an old note says nothing about the present.
+#[async_trait]
+pub trait Notes: Send + Sync {
+    /// Writes notes; each replaces the one of its name.
+    async fn note(&self, notes: &[Note]) -> Result<(), StoreError>;
+
+    /// All of them, in the order of their names.
+    async fn notes(&self) -> Result<Vec<Note>, StoreError>;
 }
 
 /// Leases with fencing numbers.
@@ -431,16 +637,19 @@ pub trait Leases: Send + Sync {
 
     /// Gives the lease back at once.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Whether anybody holds a lease now, so that somebody is at work.
+    async fn at_work(&self) -> Result<bool, StoreError>;
 }
 
 /// Everything a store can do. A room is handed only the part that it needs.
 #[async_trait]
-pub trait Store: Outbox + Outputs + DeadLetters + Checkpoints + Entities + History + Leases {
+pub trait Store: Outbox + Outputs + DeadLetters + Checkpoints + Entities + Counts + History + Notes + Leases {
     /// How much may still be written to where the store lives: the file system of its folder, `u64::MAX` where that does not
     /// limit it. A reserve that the store holds back for its outputs is not among it. Unit: octets.
     async fn free_bytes(&self) -> Result<u64, StoreError>;
 
-    /// Writes everything down and closes the files; the next start knows that the end was clean.
+    /// Gives all leases back, writes everything down and closes the files; the next start knows that the end was clean.
     async fn close(&self) -> Result<(), StoreError>;
 }
 

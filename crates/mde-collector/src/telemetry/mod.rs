@@ -3,7 +3,9 @@
 //! No other room writes log lines, so a line and what is counted beside it cannot drift apart. Never a secret, never a
 //! record's content, never one line per record.
 
+pub mod enrich;
 pub mod pull;
+pub mod quota;
 pub mod run;
 pub mod ship;
 

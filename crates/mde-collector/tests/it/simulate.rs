@@ -7,7 +7,7 @@ use std::fs;
 async fn what_simulate_prints_is_a_configuration_that_reads_from_it() {
     let bench = Bench::start(|_| {}).await;
     // Not by way of the bench: this process may print its secret, the collector may not.
-    let mut simulator = Running::start(bench.path("").as_path(), &["simulate", "--alerts", "50"]);
+    let mut simulator = Running::start(bench.path("").as_path(), &["simulate", "--alerts", "50"], &[]);
     simulator.gives("alerts:\n").await;
     let [stdout, _] = simulator.said();
     let inputs = String::from_utf8(stdout.octets()).expect("YAML is text");

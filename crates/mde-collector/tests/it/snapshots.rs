@@ -1,7 +1,7 @@
 //! Snapshots, end to end: what the tenant has against what arrived.
 
 use crate::harness::{Bench, Signal};
-use mde_sim::{Fault, RequestKind, Service};
+use mde_sim::{ErrorBody, Fault, RequestKind, Service};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,6 +95,71 @@ async fn a_page_that_fails_makes_an_incomplete_snapshot_that_is_finished_once_it
     let markers: Vec<_> = after.iter().filter(|event| event.get("@snapshot_count").is_some()).collect();
     assert_eq!(markers.last().expect("a marker")["@snapshot_complete"], Value::Bool(true));
     assert!(after.iter().all(|event| event.get("@removed").is_none()));
+}
+
+/// Where the first page begins that was asked for behind so many requests for machines. Unit: rows.
+fn first_row_asked(bench: &Bench, before: usize) -> u64 {
+    let requests = bench.sim.ledger().requests();
+    let mut machines = requests.iter().filter(|request| request.kind == RequestKind::Machines);
+    let query = &machines.nth(before).expect("another request").query;
+    let skip = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "$skip");
+    skip.map_or(0, |(_, value)| value.parse().expect("a number"))
+}
+
+/// Five pages of machines, of which two have been read and the third is at stake.
+async fn five_pages() -> Bench {
+    let bench = Bench::start(|config| {
+        config.machines.count = 2_500;
+        config.page.size = 500;
+    })
+    .await;
+    bench.ask("machines: {emit: changes, snapshot_marker: true}");
+    bench
+}
+
+/// One snapshot, each machine once, counted in full, nothing taken for gone.
+fn assert_whole(bench: &Bench) {
+    let events = bench.events(Service::Machines);
+    assert!(events.iter().all(|event| event.get("@removed").is_none()));
+    let markers: Vec<_> = events.iter().filter(|event| event.get("@snapshot_count").is_some()).collect();
+    assert_eq!(markers.len(), 1);
+    assert_eq!((&markers[0]["@snapshot_count"], &markers[0]["@snapshot_complete"]), (&2_500.into(), &true.into()));
+    let arrived = arrived(&events);
+    assert!(arrived.len() == 2_500 && arrived.values().all(|times| *times == 1), "nothing twice");
+    assert_eq!(arrived.keys().map(|(snapshot, _)| snapshot).collect::<BTreeSet<_>>().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_at_the_third_page_of_five_is_gone_on_with_at_that_page() {
+    let bench = five_pages().await;
+    let scenario = bench.sim.scenario();
+    scenario.times(RequestKind::Machines, 2, Fault::Pass);
+    let away = scenario.always(RequestKind::Machines, Fault::Status { status: 503, body: ErrorBody::Html });
+    bench.once().await.exits(1);
+    let events = bench.events(Service::Machines);
+    assert_eq!(arrived(&events).len(), 1_000, "what was read is delivered");
+    assert!(events.iter().all(|event| event.get("@removed").is_none() && event.get("@snapshot_count").is_none()));
+    scenario.stop(away);
+    let before = bench.sim.ledger().request_count(RequestKind::Machines) as usize;
+    bench.once().await.exits(0);
+    assert_eq!(first_row_asked(&bench, before), 1_000, "no page is read again");
+    assert_whole(&bench);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_the_third_page_of_five_it_reads_one_page_again_at_most() {
+    let bench = five_pages().await;
+    let killed = bench.run(&["--once"]);
+    bench.sim.ledger().wait_rows_served_of(Service::Machines, 1_001).await;
+    killed.signal(Signal::KILL);
+    killed.ended().await.was_killed();
+    let served = bench.sim.ledger().rows_served_of(Service::Machines);
+    let before = bench.sim.ledger().request_count(RequestKind::Machines) as usize;
+    bench.once().await.exits(0);
+    // A page is asked for once the one before it is stored.
+    let read_on = first_row_asked(&bench, before);
+    assert!(served > 2_500 || read_on + 500 >= served.next_multiple_of(500), "from row {read_on} of {served}");
+    assert_whole(&bench);
 }
 
 #[tokio::test(flavor = "multi_thread")]

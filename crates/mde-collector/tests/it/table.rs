@@ -2,9 +2,10 @@
 
 use crate::harness::Bench;
 use mde_client::limits::{self, Family};
-use mde_collector::config::{self, Options};
+use mde_collector::config::{self, Options, Persistence};
 use mde_collector::pipeline::clock::{Clock, SystemClock};
 use mde_collector::pipeline::run::{self, Ended};
+use mde_collector::quota::Quotas;
 use mde_collector::service::{Endpoint, Key, Pull, SERVICES, ServiceDef};
 use mde_collector::store::sqlite;
 use serde_json::Value;
@@ -73,7 +74,9 @@ async fn an_eighth_source_is_pulled_without_a_line_of_code() {
         stop_timeout: Duration::from_secs(10),
     };
     let (_stop, stopped) = watch::channel(false);
-    let ended = run::run(&config, &options, Arc::new(store), Arc::new(SystemClock), stopped).await;
+    let quotas =
+        Quotas::open(&config, &Persistence::Memory, Arc::new(|| SystemClock.wall_ms())).await.expect("no file");
+    let ended = run::run(&config, &options, (Arc::new(store), &quotas), Arc::new(SystemClock), stopped).await;
     assert_eq!(ended.expect("a good run"), Ended::Done);
     let text = fs::read_to_string(bench.path("out/exposures.ndjson")).expect("rows");
     let ids: Vec<String> = text

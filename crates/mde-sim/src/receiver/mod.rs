@@ -2,10 +2,12 @@
 
 mod conversation;
 mod decode;
+mod http;
 mod pki;
 mod syslog;
 mod tls;
 
+pub use http::{HttpConfig, HttpEvent, HttpFault, HttpReceiver};
 pub use pki::{Identity, PkiFiles, TestPki};
 pub use syslog::{DateForm, Event};
 pub use tls::ReceiverTls;

@@ -5,9 +5,10 @@ mod view;
 
 use super::signals::Signals;
 use super::{DONE, PARTLY, STORE, say};
-use crate::config::{self, Config, Options};
+use crate::config::{self, Config, Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
 use crate::pipeline::run::{self, Ended};
+use crate::quota::Quotas;
 use crate::store::{Store, sqlite};
 use clap::Args;
 use facts::Watch;
@@ -85,6 +86,8 @@ impl Demo {
         // Each demo has a tenant of its own, so its state is its own as well and ends with it.
         let store = sqlite::open_memory(Arc::new(|| SystemClock.wall_ms())).await;
         let store: Arc<dyn Store> = Arc::new(store.map_err(|error| (STORE, format!("failed to {error}")))?);
+        let quotas = Quotas::open(&config, &Persistence::Memory, Arc::new(|| SystemClock.wall_ms())).await;
+        let quotas = quotas.map_err(|error| (STORE, format!("failed to {error}")))?;
         let (stop, stopped) = watch::channel(false);
         let mut job = tokio::spawn({
             let store = Arc::clone(&store);
@@ -96,7 +99,7 @@ impl Demo {
                 stop_timeout: STOP,
             };
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            async move { run::run(&config, &options, store, clock, stopped).await }
+            async move { run::run(&config, &options, (store, &quotas), clock, stopped).await }
         });
         let mut watch = Watch::new(sim, store, receiver, begun, place("out/alerts.ndjson"));
         let mut screen = Screen::new();

@@ -32,8 +32,10 @@ pub struct Devo {
     pub max_wait: Duration,
     /// A connection without a write for this long is closed and opened anew. Default 25 s: balancers cut at 30 s.
     pub idle: Duration,
-    /// When and how to compress; none: by itself, with the backlog.
+    /// When and how to compress; none where the receiver would not understand it.
     pub gzip: Option<Gzip>,
+    /// Connections at once; each stream keeps to one of them.
+    pub connections: usize,
 }
 
 /// TLS settings.
@@ -187,7 +189,8 @@ pub(super) fn load(section: &Section<'_>, kind: &'static Kind) -> Option<Devo> {
     let date = section.optional(&DATE).unwrap_or(kind.date);
     let confirm = confirm(section);
     let (initial_wait, max_wait) = (section.value(&INITIAL_WAIT), section.value(&MAX_WAIT));
-    let gzip = compression::load(section, &compression::OUTPUT);
+    let gzip = gzip(section, kind);
+    let connections = usize::try_from(section.value(&super::CONNECTIONS)).expect("a small number, by its bounds");
     Some(Devo {
         kind: kind.word,
         address: address?,
@@ -201,6 +204,7 @@ pub(super) fn load(section: &Section<'_>, kind: &'static Kind) -> Option<Devo> {
         max_wait,
         idle: IDLE,
         gzip,
+        connections,
     })
 }
 
@@ -247,6 +251,16 @@ fn tls(section: &Section<'_>, kind: &Kind) -> Option<Option<Tls>> {
     let (cert, key) = (section.required(&CERT), section.required(&KEY));
     let identity = Some(ClientIdentity { cert: cert?, key: key? });
     Some(Some(Tls { identity, chain, check_hostname }))
+}
+
+/// When and how to compress. The official sender to plain syslog never does, and neither do its receivers unpack.
+fn gzip(section: &Section<'_>, kind: &Kind) -> Option<Gzip> {
+    let asked = compression::load(section, &compression::OUTPUT);
+    if kind.tls == TlsUse::Never {
+        compression::without_effect(section, "a plain syslog receiver reads no gzip");
+        return None;
+    }
+    Some(asked)
 }
 
 /// Why keys of TLS do nothing.

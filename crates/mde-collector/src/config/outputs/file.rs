@@ -41,11 +41,11 @@ keys! {
     /// Keys of its `config`.
     static KEYS;
     /// Path of the file. `{tenant}` (name of the input), `{service}`, `{tag}` and `{date}` are replaced.
-    pub(super) PATH: Key<String> = Key::parsed("path", Form::Text, |_, path| known_placeholders(path, PLACEHOLDERS)).required()
+    pub(super) PATH: Key<String> = Key::parsed("path", Form::Text, |_, path| known_placeholders(path)).required()
         .example("out/{service}.ndjson");
-    /// When the next file begins.
+    /// When the next file begins. Each bears its time in its name and is never renamed: `alerts.2026-11-24T10-00-00Z.ndjson`.
     ROTATE: Key<Branch> = Key::tree("rotate", Form::Section(&ROTATE_TABLE));
-    /// How the file is compressed.
+    /// How the file is compressed; its name ends with `.gz` or `.zst` then.
     COMPRESS: Key<Compress> = Key::word("compress", &[
         ("none", Compress::None), ("gzip", Compress::Gzip), ("zstd", Compress::Zstd),
     ]).default("none");
@@ -57,9 +57,9 @@ pub(super) static TABLE: Table = super::config("One event a line, as JSON, in fi
 keys! {
     /// Keys of `rotate`.
     static ROTATE_KEYS;
-    /// The next file begins at this size.
+    /// The next file begins before this size is passed; what is written at once, up to about 512 KiB, stays in one.
     MAX_BYTES: Key<u64> = Key::size("max_bytes", 1);
-    /// The next file begins after this time.
+    /// The next file begins at each multiple of this time, UTC, by the time of the pull.
     EVERY: Key<Duration> = Key::interval("every");
 }
 
@@ -85,9 +85,14 @@ fn rotate(section: Section<'_>) -> Option<Rotate> {
     (rotate.max_bytes.is_some() || rotate.every.is_some()).then_some(rotate)
 }
 
-/// A template, unless it has braces that would end up in the name that is made from it.
-pub(super) fn known_placeholders(template: &str, known: &[&str]) -> Result<String, Fault> {
-    let mut rest = template;
+/// A path, unless it has braces that would end up in the name of a file.
+pub(super) fn known_placeholders(path: &str) -> Result<String, Fault> {
+    placeholders_of(path, PLACEHOLDERS)
+}
+
+/// A text, unless it has other braces than these.
+pub(super) fn placeholders_of(text: &str, known: &[&str]) -> Result<String, Fault> {
+    let mut rest = text;
     while let Some((_, after)) = rest.split_once('{') {
         let found = after.split_once('}').filter(|(name, _)| known.contains(name));
         let Some((_, behind)) = found else {
@@ -96,5 +101,5 @@ pub(super) fn known_placeholders(template: &str, known: &[&str]) -> Result<Strin
         };
         rest = behind;
     }
-    Ok(template.to_owned())
+    Ok(text.to_owned())
 }

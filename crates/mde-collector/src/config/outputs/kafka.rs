@@ -86,15 +86,15 @@ keys! {
     /// Topic of each record. `{tenant}` (name of the input), `{service}` and `{tag}` are replaced.
     TOPIC: Key<String> = Key::parsed("topic", Form::Text, |_, text| topic(text)).default("mde.{service}");
     /// What decides on the partition. `entity`: the entity's id, else `@event_id`. `stream`: name of the input and service, so that a whole service stays in order, in one partition.
-    KEY_OF: Key<RecordKey> = Key::word("key", &[("entity", RecordKey::Entity), ("stream", RecordKey::Stream)]).default("entity");
+    KEY_OF: Key<RecordKey> = Key::word("record_key", &[("entity", RecordKey::Entity), ("stream", RecordKey::Stream)]).default("entity");
     /// `true`: TLS.
     TLS: Key<bool> = Key::boolean("tls").default("false");
     /// The only roots of trust, PEM.
     CA: Key<PathBuf> = Key::file("ca_file", "certs").otherwise("the system's roots");
     /// Client certificate, PEM, followed by intermediates.
-    CERTIFICATE: Key<PathBuf> = Key::file("certificate_file", "certs");
+    CERTIFICATE: Key<PathBuf> = Key::file("cert", "certs");
     /// Private key of that certificate, PEM.
-    KEY: Key<PathBuf> = Key::file("key_file", "certs");
+    KEY: Key<PathBuf> = Key::file("key", "certs");
     /// Whether the certificate of a broker must name its address.
     CHECK_HOSTNAME: Key<bool> = Key::boolean("check_hostname").default("true");
     /// How `user` and `password` are shown.
@@ -210,7 +210,7 @@ const PLACEHOLDERS: &[&str] = &["tenant", "service", "tag"];
 
 /// A topic by Kafka's rules: letters, digits, `.`, `_` and `-`.
 fn topic(text: &str) -> Result<String, Fault> {
-    let topic = super::file::known_placeholders(text, PLACEHOLDERS)?;
+    let topic = super::file::placeholders_of(text, PLACEHOLDERS)?;
     let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '{' | '}');
     match !topic.is_empty() && topic.chars().all(sound) {
         true => Ok(topic),

@@ -4,6 +4,7 @@ pub mod compression;
 pub mod console;
 pub mod devo;
 pub mod file;
+pub mod http;
 pub mod kafka;
 pub mod nats;
 
@@ -12,11 +13,12 @@ use super::problem::Fault;
 use super::report::At;
 use super::section::Section;
 use super::tree::{Entry, Node, Value};
-use super::{From, OutputEntry};
+use super::{From, Globals, OutputEntry};
 use std::time::Duration;
 
 /// An output of the configuration.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each output that is configured, made once")]
 pub enum OutputConfig {
     /// `console`, `stdout`.
     Console(console::Console),
@@ -28,15 +30,25 @@ pub enum OutputConfig {
     Nats(nats::Nats),
     /// `kafka`.
     Kafka(kafka::Kafka),
+    /// `devo_http`, `http`.
+    Http(http::Http),
 }
 
 impl OutputConfig {
+    /// Takes over what `globals` says to outputs; it wins.
+    pub(super) fn under(&mut self, globals: &Globals) {
+        match self {
+            Self::Devo(devo) => devo.gzip = devo.gzip.map(|own| own.under(globals.gzip)),
+            Self::Console(_) | Self::File(_) | Self::Http(_) | Self::Nats(_) | Self::Kafka(_) => {}
+        }
+    }
+
     /// First and longest wait after a failure: the official keys where an output has them.
     #[must_use]
     pub const fn waits(&self) -> (Duration, Duration) {
         match self {
             Self::Devo(devo) => (devo.initial_wait, devo.max_wait),
-            Self::Console(_) | Self::File(_) | Self::Nats(_) | Self::Kafka(_) => {
+            Self::Console(_) | Self::File(_) | Self::Http(_) | Self::Nats(_) | Self::Kafka(_) => {
                 (Duration::from_secs(1), Duration::from_secs(60))
             }
         }
@@ -70,6 +82,11 @@ static TYPES: &[(&str, Type)] = &[
     ("syslog", devo!(devo::SYSLOG)),
     ("in_house_relay", devo!(devo::IN_HOUSE)),
     ("sidecar", devo!(devo::SIDECAR)),
+    (
+        "devo_http",
+        Type { table: &http::devo::TABLE, load: |section| http::devo::load(section).map(OutputConfig::Http) },
+    ),
+    ("http", Type { table: &http::TABLE, load: |section| http::load(section).map(OutputConfig::Http) }),
     ("console", CONSOLE),
     ("stdout", CONSOLE),
     ("file", Type { table: &file::TABLE, load: |section| file::load(section).map(OutputConfig::File) }),

@@ -5,7 +5,7 @@ use super::super::key::{Branch, Form, Key, Table, keys};
 use super::super::problem::Fault;
 use super::super::section::Section;
 use super::devo::{ClientIdentity, Tls};
-use super::file::known_placeholders;
+use super::file::placeholders_of;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,9 +70,9 @@ keys! {
     /// The only roots of trust, PEM.
     CA: Key<PathBuf> = Key::file("ca_file", "certs").otherwise("the system's roots");
     /// Client certificate, PEM, followed by intermediates.
-    CERTIFICATE: Key<PathBuf> = Key::file("certificate_file", "certs");
+    CERTIFICATE: Key<PathBuf> = Key::file("cert", "certs");
     /// Private key of that certificate, PEM.
-    KEY: Key<PathBuf> = Key::file("key_file", "certs");
+    KEY: Key<PathBuf> = Key::file("key", "certs");
     /// Whether the certificate of the server must name its address.
     CHECK_HOSTNAME: Key<bool> = Key::boolean("check_hostname").default("true");
     /// Messages sent and not acknowledged, at most.
@@ -187,7 +187,7 @@ const PLACEHOLDERS: &[&str] = &["tenant", "service", "tag"];
 
 /// A subject that a message can be sent to: no empty token, no wildcard, no blank.
 fn subject(text: &str) -> Result<String, Fault> {
-    let subject = known_placeholders(text, PLACEHOLDERS)?;
+    let subject = placeholders_of(text, PLACEHOLDERS)?;
     let sound = |token: &str| !token.is_empty() && !token.chars().any(|c| c.is_whitespace() || matches!(c, '*' | '>'));
     match subject.split('.').all(sound) && !subject.starts_with('$') {
         true => Ok(subject),

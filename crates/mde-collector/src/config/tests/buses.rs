@@ -39,7 +39,7 @@ fn a_nats_output_that_cannot_work_is_told_and_shows_no_secret() {
         ("url: \"nats://u:hunter2@a\"", "has credentials in it"),
         ("url: nats://a, token: hunter2, user: u, password: hunter2", "two ways to log in"),
         ("url: nats://a, user: u", "`password` is missing"),
-        ("url: nats://a, certificate_file: demo_domain.crt", "`key_file` is missing"),
+        ("url: nats://a, cert: demo_domain.crt", "`key` is missing"),
         ("url: nats://a, subject: \"a..b\"", "is no subject"),
         ("url: nats://a, subject: \"a.>\"", "is no subject"),
         ("url: nats://a, subject: \"a.{date}\"", "unknown placeholder"),
@@ -72,7 +72,7 @@ fn a_kafka_output_that_cannot_work_is_told_and_shows_no_secret() {
         ("brokers: [a]", "a broker cannot be read"),
         ("brokers: [\"a:1\"], topic: \"a b\"", "is no topic"),
         ("brokers: [\"a:1\"], password: hunter2", "`user` is missing"),
-        ("brokers: [\"a:1\"], tls: true, key_file: demo_domain.key", "`certificate_file` is missing"),
+        ("brokers: [\"a:1\"], tls: true, key: demo_domain.key", "`cert` is missing"),
         ("brokers: [\"a:1\"], delivery_timeout: 2m", "out of range"),
     ] {
         let told = told("kafka", config);

@@ -5,6 +5,9 @@
 use crate::config::key::{About, Absent, Declared, Form, Origin, Table};
 use crate::config::{later, load, scope};
 use crate::service::{Count, Flatten, Key, Pull, SERVICES, ServiceDef};
+use mde_client::hunting::Endpoint as Hunting;
+use mde_client::limits::{self, Family};
+use mde_client::write_time;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -31,8 +34,7 @@ fn what_is_not_done_yet_is_declared() {
     for (_, table) in tables() {
         all.extend(table.keys().map(|key| (table.path, key.about().name)));
     }
-    // One stands for flags, which each service has of its own.
-    for (section, key) in later::named().filter(|(_, key)| *key != "counts") {
+    for (section, key) in later::named() {
         assert!(all.contains(&(section, key)), "`{key}` of `{section}` is put off and not declared");
     }
 }
@@ -128,9 +130,7 @@ fn row(table: &Table, key: &dyn Declared) -> String {
 /// A flag and what it adds, as the end of a table's line.
 fn flag(count: &Count) -> String {
     let names: Vec<String> = count.names().iter().map(|name| code(name)).collect();
-    let later = later::key("inputs.*.services.*", "counts").is_some();
-    let note = if later { "**Not in this version.** " } else { "" };
-    format!("{} | {note}{} |", names.join(", "), code(count.field))
+    format!("{} | {} |", names.join(", "), code(count.field))
 }
 
 /// The flags of all services.
@@ -219,21 +219,24 @@ fn service(def: &ServiceDef) -> String {
         line("also spelled", list(def.aliases));
     }
     let endpoint = &def.endpoint;
-    let expand = endpoint.expand.map(|part| format!(" with {}", code(&format!("$expand={part}")))).unwrap_or_default();
-    line("endpoint", format!("{}{expand}; an answer holds at most {} rows", code(endpoint.path), endpoint.page_cap));
-    line("role (any of)", list(endpoint.roles));
-    let limits = endpoint.family.limits();
-    let stated = if limits.stated { "stated by" } else { "assumed:" };
-    line(
-        "quota",
-        format!(
-            "family {}, {} calls a minute, {} an hour ({stated} {})",
-            code(limits.name),
-            limits.per_minute,
-            limits.per_hour,
-            limits.source
-        ),
-    );
+    if def.key == Key::RowHash {
+        // With the roles of both, the first.
+        line("endpoint", hunting(Hunting::Graph, ""));
+        let end = write_time(limits::DEFENDER_HUNTING_END_MS).expect("a time of this century");
+        line(
+            "or",
+            hunting(
+                Hunting::Defender,
+                &format!("; used where only this role is granted, and only until {}", &end[..10]),
+            ),
+        );
+    } else {
+        let expand = endpoint.expand.map(|part| format!(" with {}", code(&format!("$expand={part}"))));
+        let (path, expand) = (code(endpoint.path), expand.unwrap_or_default());
+        line("endpoint", format!("{path}{expand}; an answer holds at most {} rows", endpoint.page_cap));
+        line("role (any of)", list(endpoint.roles));
+        line("quota", quota(endpoint.family));
+    }
     for (index, pull) in def.pull.iter().enumerate() {
         line(if index == 0 { "read by" } else { "or by" }, pulled(pull));
     }
@@ -286,6 +289,20 @@ fn pulled(pull: &Pull) -> String {
         }
         Pull::Slices => "closed time slices of each query".to_owned(),
     }
+}
+
+/// One of the endpoints that run queries, and what it takes to use it.
+fn hunting(endpoint: Hunting, when: &str) -> String {
+    let (path, role, rows) = (code(endpoint.path()), code(endpoint.role()), limits::HUNTING_ROW_CAP);
+    format!("{path}, role {role}, {}; an answer holds at most {rows} rows{when}", quota(endpoint.family()))
+}
+
+/// What a family's calls may be.
+fn quota(family: Family) -> String {
+    let limits = family.limits();
+    let stated = if limits.stated { "stated by" } else { "assumed:" };
+    let (name, minute, hour) = (code(limits.name), limits.per_minute, limits.per_hour);
+    format!("family {name}, {minute} calls a minute, {hour} an hour ({stated} {})", limits.source)
 }
 
 /// What names one version of a record.

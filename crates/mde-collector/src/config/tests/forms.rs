@@ -1,6 +1,7 @@
 //! Configurations that load, and what they come to.
 
 use super::*;
+use crate::config::outputs::compression::When;
 use crate::config::outputs::devo::{Confirm, DateForm};
 use std::time::Duration;
 
@@ -191,8 +192,12 @@ inputs:
     assert_eq!((eu.initial_wait, eu.max_wait), (Duration::from_secs(3), Duration::from_secs(30)));
     let relay = devo(&loaded, 1);
     assert_eq!((relay.kind, relay.date, relay.tls.is_none()), ("syslog", DateForm::Bsd, true));
-    // One warning each: name, 8 of globals, gzip twice, 6 of the sender, statistics, connections, host, 3 flags.
-    assert_eq!(told.len(), 1 + 8 + 2 + 6 + 2 + 1 + 3, "{told:#?}");
+    let gzip = eu.gzip.expect("it compresses");
+    assert_eq!((gzip.threshold, gzip.level(), gzip.buffer()), (Some(0.75), 6, 51_200), "globals win");
+    assert_eq!(gzip.when(), When::Backlog { above: 3 << 30, below: 3 << 30 }, "of an outbox of 4 GiB");
+    assert_eq!((relay.gzip, relay.connections), (None, 2), "plain syslog is never compressed");
+    // One warning each: name, 8 of globals, 6 of the sender, statistics, host.
+    assert_eq!(told.len(), 1 + 8 + 6 + 1 + 1, "{told:#?}");
 }
 
 #[test]
@@ -230,8 +235,9 @@ fn the_two_files_of_the_collector_server_are_one_configuration() {
         other => panic!("{other:?}"),
     }
     let places: Vec<_> = loaded.warnings.iter().map(|warning| (warning.path.as_str(), warning.line)).collect();
-    let expected = [("global_overrides.devo_sender_compression_level", Some(2)), ("job_name", Some(1))];
-    assert_eq!(places, expected, "each in its own file, under its own name");
+    assert_eq!(places, [("job_name", Some(1))], "each in its own file, under its own name");
+    let OutputConfig::Devo(devo) = &config.outputs[0].output else { panic!("devo") };
+    assert_eq!(devo.gzip.map(|gzip| gzip.level()), Some(3));
 }
 
 #[test]
@@ -413,7 +419,7 @@ inputs:
 fn a_relative_configuration_is_also_looked_up_in_the_folder_config() {
     // The names are those of no file, so that only the look-up itself is seen.
     let problems = load(Path::new("no-such-configuration.yaml"), &environment, Options::default()).unwrap_err();
-    let help = "looked for no-such-configuration.yaml, config/no-such-configuration.yaml";
+    let help = "looked for no-such-configuration.yaml, config/no-such-configuration.yaml, seen from the working directory; name it with `--config FILE` or in CONFIG_FILE";
     assert_eq!(problems.0[0].help.as_deref(), Some(help));
 }
 
@@ -427,11 +433,11 @@ fn problems_have_a_form_for_machines() {
 }
 
 #[test]
-fn what_outputs_will_obey_is_already_read() {
+fn what_outputs_obey_is_read() {
     let loaded = good(
         &with_input("", "      alerts:\n").replace(
             "  console_1:\n    type: console\n",
-            "  d: {type: syslog, config: {address: localhost, port: 1, threshold_for_using_gzip_in_transport_layer: -1, concurrent_connections: 3, required: false, event_id: off, max_event_bytes: 2MiB}}
+            "  d: {type: relay, config: {address: localhost, port: 1, threshold_for_using_gzip_in_transport_layer: -1, concurrent_connections: 3, required: false, event_id: off, max_event_bytes: 2MiB}}
   f: {type: file, config: {path: f, rotate: {max_bytes: 256MiB, every: 1h}, compress: zstd}}
 ",
         ),
@@ -439,8 +445,8 @@ fn what_outputs_will_obey_is_already_read() {
     let [d, f] = loaded.config.outputs.as_slice() else { panic!("two") };
     assert_eq!((d.required, d.event_id, d.max_event_bytes, d.connections), (false, false, 2 << 20, 3));
     assert_eq!((f.required, f.event_id, f.max_event_bytes, f.connections), (true, true, 1 << 20, 1));
-    let gzip = outputs::compression::Gzip { threshold: -1.0, level: 6, buffer: 51_200 };
-    assert_eq!(devo(&loaded, 0).gzip, Some(gzip));
+    let gzip = devo(&loaded, 0).gzip.expect("it compresses");
+    assert_eq!((gzip.when(), gzip.level(), gzip.buffer(), devo(&loaded, 0).connections), (When::Always, 6, 51_200, 3));
     match &f.output {
         OutputConfig::File(file) => {
             let rotate = outputs::file::Rotate { max_bytes: Some(256 << 20), every: Some(Duration::from_secs(3_600)) };

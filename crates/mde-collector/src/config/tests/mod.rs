@@ -1,10 +1,12 @@
 //! What loading promises, told by whole files.
 
 mod buses;
+mod convert;
 mod docs;
 mod drawn;
 mod forms;
 mod golden;
+mod http;
 mod properties;
 mod services;
 

@@ -3,7 +3,11 @@
 use super::PATIENCE;
 use crate::output::{Confirmed, Offset, Output, OutputError};
 use crate::record::{BatchHead, Position, StoredFrame};
+use rand::distr::Alphanumeric;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeSet, VecDeque};
+use std::io::Read;
 use std::sync::Arc;
 
 /// Names an event: its stream, and its number in it.
@@ -13,9 +17,9 @@ pub(crate) struct Event {
     pub number: u32,
 }
 
-/// Frames of several streams, mixed; `padding` octets make an event longer.
+/// Frames of several streams, mixed; `padding` octets, which compression hardly makes fewer, make an event longer.
 pub(crate) fn frames(streams: u32, per_stream: u32, events: u32, padding: usize) -> Vec<StoredFrame> {
-    let padding = "x".repeat(padding);
+    let mut random = SmallRng::seed_from_u64(padding as u64);
     let mut frames = Vec::new();
     for frame in 0..per_stream {
         for stream in 0..streams {
@@ -25,7 +29,10 @@ pub(crate) fn frames(streams: u32, per_stream: u32, events: u32, padding: usize)
                 tag: "edr.microsoft_defender.endpoint.alerts".to_owned(),
                 pulled_ms: 1_795_489_200_007,
             };
-            let line = |number: u32| format!("{{\"stream\":{stream},\"number\":{number},\"padding\":\"{padding}\"}}\n");
+            let line = |number: u32| {
+                let padding: String = (0..padding).map(|_| char::from(random.sample(Alphanumeric))).collect();
+                format!("{{\"stream\":{stream},\"number\":{number},\"padding\":\"{padding}\"}}\n")
+            };
             frames.push(StoredFrame {
                 position: Position { batch: 1, frame },
                 head: Arc::new(head),
@@ -37,8 +44,37 @@ pub(crate) fn frames(streams: u32, per_stream: u32, events: u32, padding: usize)
     frames
 }
 
-/// The events of whole lines; what is behind the last line feed is no event.
+/// Takes compressed members off; they may stand wherever an event may begin. Of a member that is cut off, what can be
+/// read of it.
+fn unpacked(mut octets: &[u8]) -> Vec<u8> {
+    let mut events = Vec::new();
+    while !octets.is_empty() {
+        let whole = if octets.starts_with(&[0x1f, 0x8b]) {
+            let mut member = flate2::bufread::GzDecoder::new(octets);
+            let read = member.read_to_end(&mut events);
+            octets = member.into_inner();
+            read.is_ok()
+        } else if octets.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            let mut frame = zstd::Decoder::with_buffer(octets).expect("memory").single_frame();
+            let read = frame.read_to_end(&mut events);
+            octets = frame.finish();
+            read.is_ok()
+        } else {
+            let end = octets.iter().position(|&octet| octet == b'\n').map_or(octets.len(), |end| end + 1);
+            events.extend_from_slice(&octets[..end]);
+            octets = &octets[end..];
+            true
+        };
+        if !whole {
+            break;
+        }
+    }
+    events
+}
+
+/// The events of whole lines, compressed or not; what is behind the last line feed is no event.
 pub(crate) fn events_of(octets: &[u8]) -> Vec<Event> {
+    let octets = unpacked(octets);
     let whole = octets.iter().rposition(|&octet| octet == b'\n').map_or(0, |last| last + 1);
     let text = std::str::from_utf8(&octets[..whole]).expect("text");
     text.lines()

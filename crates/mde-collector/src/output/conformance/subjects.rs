@@ -5,6 +5,7 @@ use super::certificates::Authority;
 use super::receiver::{Plan, Receiver};
 use super::ship::{Event, events_of};
 use crate::config::OutputConfig;
+use crate::config::outputs::compression::Gzip;
 use crate::config::outputs::{devo, file};
 use crate::output::{Output, build, console::Console};
 use async_trait::async_trait;
@@ -85,11 +86,12 @@ impl AsyncWrite for Drip {
 }
 
 /// Files in a folder of their own.
-pub(crate) struct FileSubject(TempDir);
+pub(crate) struct FileSubject(TempDir, Option<file::Rotate>, file::Compress);
 
 impl FileSubject {
-    pub fn new() -> Self {
-        Self(TempDir::new().expect("folder"))
+    pub fn new(max_bytes: Option<u64>, compress: file::Compress) -> Self {
+        let rotate = max_bytes.map(|most| file::Rotate { max_bytes: Some(most), every: None });
+        Self(TempDir::new().expect("folder"), rotate, compress)
     }
 }
 
@@ -97,7 +99,7 @@ impl FileSubject {
 impl Subject for FileSubject {
     fn build(&self, memory: Option<&str>) -> Box<dyn Output> {
         let path = self.0.path().join("{date}/{tenant}-{service}.ndjson").to_str().expect("text").to_owned();
-        build(&OutputConfig::File(file::File { path, ..file::File::default() }), memory).expect("valid")
+        build(&OutputConfig::File(file::File { path, rotate: self.1, compress: self.2 }), memory).expect("valid")
     }
 
     async fn kill(&self, mut output: Box<dyn Output>) {
@@ -113,7 +115,8 @@ impl Subject for FileSubject {
             .filter(|entry| entry.file_type().is_file())
             .map(|entry| entry.into_path())
             .collect();
-        files.sort();
+        // In the order of their turns: by time, then by number.
+        files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
         let read = |path: &Path| std::fs::read(path).expect("readable");
         files.iter().flat_map(|path| events_of(&read(path))).collect()
     }
@@ -131,6 +134,23 @@ impl Subject for FileSubject {
     }
 }
 
+/// How Devo's channel is used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub tls: bool,
+    pub gzip: bool,
+    pub connections: usize,
+}
+
+/// TCP.
+pub(crate) const PLAIN: Kind = Kind { tls: false, gzip: false, connections: 1 };
+/// TLS.
+pub(crate) const TLS: Kind = Kind { tls: true, ..PLAIN };
+/// TLS with gzip members in it.
+pub(crate) const GZIP: Kind = Kind { gzip: true, ..TLS };
+/// Three connections, gzip in them.
+pub(crate) const THREE: Kind = Kind { gzip: true, connections: 3, ..PLAIN };
+
 /// Devo's channel to a receiver.
 pub(crate) struct StreamSubject {
     pub receiver: Receiver,
@@ -140,40 +160,30 @@ pub(crate) struct StreamSubject {
 }
 
 impl StreamSubject {
-    /// Plain TCP; acknowledgements count after that time, or only FIN counts.
-    pub async fn tcp(after: Option<Duration>) -> Self {
-        Self::tcp_with(after, []).await
+    /// A receiver; acknowledgements count after that time, or only FIN counts.
+    pub async fn new(kind: Kind, after: Option<Duration>) -> Self {
+        Self::with(kind, after, []).await
     }
 
-    /// Plain TCP to a receiver with plans.
-    pub async fn tcp_with(after: Option<Duration>, plans: impl IntoIterator<Item = Plan>) -> Self {
-        let receiver = Receiver::start(None, plans).await;
-        Self { config: config(receiver.port, None, after), receiver, _authority: None }
-    }
-
-    /// TLS with a client certificate.
-    pub async fn tls(after: Option<Duration>) -> Self {
-        Self::tls_with(after, []).await
-    }
-
-    /// TLS with a client certificate to a receiver with plans.
-    pub async fn tls_with(after: Option<Duration>, plans: impl IntoIterator<Item = Plan>) -> Self {
-        let authority = Authority::new();
-        let server =
-            Authority::server(&authority.sign("server", &["127.0.0.1"]), Some(&authority), rustls::ALL_VERSIONS);
-        let receiver = Receiver::start(Some(server), plans).await;
-        let client = authority.sign("client", &["sender"]);
-        let tls = devo::Tls {
-            identity: Some(devo::ClientIdentity { cert: client.cert, key: client.key }),
-            chain: Some(authority.chain()),
-            check_hostname: true,
-        };
-        Self { config: config(receiver.port, Some(tls), after), receiver, _authority: Some(authority) }
-    }
-
-    /// TLS or not, to a receiver with plans.
-    pub async fn with(tls: bool, after: Option<Duration>, plans: impl IntoIterator<Item = Plan>) -> Self {
-        if tls { Self::tls_with(after, plans).await } else { Self::tcp_with(after, plans).await }
+    /// A receiver with plans; over TLS it asks for a client certificate.
+    pub async fn with(kind: Kind, after: Option<Duration>, plans: impl IntoIterator<Item = Plan>) -> Self {
+        let authority = kind.tls.then(Authority::new);
+        let server = authority.as_ref().map(|authority| {
+            Authority::server(&authority.sign("server", &["127.0.0.1"]), Some(authority), rustls::ALL_VERSIONS)
+        });
+        let receiver = Receiver::start(server, plans).await;
+        let tls = authority.as_ref().map(|authority| {
+            let client = authority.sign("client", &["sender"]);
+            devo::Tls {
+                identity: Some(devo::ClientIdentity { cert: client.cert, key: client.key }),
+                chain: Some(authority.chain()),
+                check_hostname: true,
+            }
+        });
+        let mut config = config(receiver.port, tls, after);
+        config.gzip = kind.gzip.then_some(Gzip { threshold: Some(-1.0), level: Some(1), ..Gzip::default() });
+        config.connections = kind.connections;
+        Self { config, receiver, _authority: authority }
     }
 }
 
@@ -192,6 +202,7 @@ pub(crate) fn config(port: u16, tls: Option<devo::Tls>, after: Option<Duration>)
         max_wait: Duration::from_secs(60),
         idle: Duration::from_secs(25),
         gzip: None,
+        connections: 1,
     }
 }
 

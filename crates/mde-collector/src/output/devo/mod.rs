@@ -3,39 +3,33 @@
 //! The channel has no acknowledgement of its own. What counts as delivered is said in [`connection`]; what does not is
 //! reported as one error when a connection ends, and handed again by the caller.
 //!
-//! Frames go to one connection, the *current* one. It is half-closed when it has rested too long, since balancers cut
-//! resting connections without a word, and every [`HANDOVER`] where only the peer's FIN counts. Then it is *ending*: it
-//! is watched beside its successor until the peer's FIN. Confirmation walks the connections oldest first, so what is
-//! confirmed is always a prefix of what was written.
+//! Frames go to one or several [`lane`]s, each with one connection at a time. A stream keeps to one lane, so its order
+//! is kept; frames are written one at a time, and what the lanes have in their socket buffers travels at once. Each lane
+//! confirms a prefix of what was written to it; the output confirms the longest prefix of everything written that all
+//! lanes have confirmed. One broken lane is an error of the whole, and everything unconfirmed is handed again.
 
 mod connection;
+mod dial;
+mod gzip;
 mod header;
+mod lane;
 mod ledger;
 mod socket;
 
-use super::tls::{self, tls_error};
+use super::expiry::Expiry;
 use super::{Confirmed, Offset, Output, OutputError, Written};
 use crate::config::outputs::devo as config;
 use crate::config::outputs::devo::Confirm;
-use crate::record::{ErrorClass, StoredFrame};
+use crate::record::{BatchHead, ErrorClass, StoredFrame};
 use async_trait::async_trait;
-use connection::{Channel, Connection};
-use rustls::AlertDescription;
-use socket::Socket;
-use std::collections::VecDeque;
+use dial::class_of;
+use gzip::Packer;
+use lane::Lane;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
-use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
-
-/// Age at which a connection hands over to a new one, where only the peer's FIN counts. Source: design, "Delivery".
-const HANDOVER: Duration = Duration::from_secs(60);
-
-/// Connections that may be ending at once; while there are so many no other one is ended, which bounds memory and
-/// sockets towards a receiver that does not end its side.
-const MAX_ENDING: usize = 4;
 
 /// How long `check` listens for a refusal: under TLS 1.3 a client certificate is judged after our handshake is over.
 const VERDICT: Duration = Duration::from_millis(500);
@@ -49,22 +43,26 @@ pub(super) struct Devo {
     config: config::Devo,
     /// HOST of the header.
     host: String,
-    /// The frame in the form of the wire; kept for its capacity.
+    /// The frame with its headers; kept for its capacity.
     wire: Vec<u8>,
+    /// Compresses it, or does not.
+    packer: Packer,
     /// Everything written.
     handed: Offset,
     /// Everything confirmed.
     through: Offset,
-    /// Takes the frames.
-    current: Option<Connection>,
-    /// Half-closed, oldest first.
-    ending: VecDeque<Connection>,
-    /// A write was cancelled or failed in the middle of a frame.
-    torn: bool,
+    /// Written and not confirmed in the order of writing: where each frame ends, and its lane.
+    under_way: VecDeque<(Offset, usize)>,
+    /// The ways to the receiver, at least one.
+    lanes: Vec<Lane>,
+    /// The lane of each stream: input and service. Queries of one service share a lane, as a frame does not name them.
+    assigned: BTreeMap<(String, String), usize>,
     /// Acknowledgements count; else only the peer's FIN does.
     by_acknowledgement: bool,
     /// Age at which an acknowledgement counts.
     after: Duration,
+    /// What the last check saw of certificates.
+    expiries: Vec<Expiry>,
 }
 
 impl Devo {
@@ -76,74 +74,42 @@ impl Devo {
         };
         Self {
             host: header::host(config.hostname.as_deref()),
-            config,
             wire: Vec::new(),
+            packer: Packer::new(config.gzip),
             handed: Offset(0),
             through: Offset(0),
-            current: None,
-            ending: VecDeque::new(),
-            torn: false,
+            under_way: VecDeque::new(),
+            lanes: (0..config.connections.max(1)).map(|_| Lane::default()).collect(),
+            assigned: BTreeMap::new(),
             by_acknowledgement,
             after,
+            expiries: Vec::new(),
+            config,
         }
     }
 
     /// `kind address:port`, for messages.
     fn target(&self) -> String {
-        format!("{} {}:{}", self.config.kind, self.config.address, self.config.port)
+        dial::target(&self.config)
     }
 
-    /// A new connection, handshake included, within the time configured.
-    async fn connect(&self) -> Result<Connection, OutputError> {
-        let started = Instant::now();
-        match timeout(self.config.connect_timeout, self.connect_unhurried(started)).await {
-            Ok(connected) => connected,
-            Err(elapsed) => {
-                Err(OutputError::new(ErrorClass::Transient, format!("connect to {}", self.target()), elapsed))
-            }
+    /// The lane of a stream, always the same; new ones take turns.
+    fn lane_of(&mut self, head: &BatchHead) -> usize {
+        if self.lanes.len() == 1 {
+            return 0;
         }
+        let next = self.assigned.len() % self.lanes.len();
+        *self.assigned.entry((head.input.clone(), head.service.clone())).or_insert(next)
     }
 
-    /// A new connection, handshake included.
-    async fn connect_unhurried(&self, started: Instant) -> Result<Connection, OutputError> {
-        let unreachable =
-            |cause| OutputError::new(ErrorClass::Transient, format!("connect to {}", self.target()), cause);
-        let unprepared =
-            |cause| OutputError::new(ErrorClass::Denied, format!("prepare TLS for {}", self.target()), cause);
-        let address = self.config.address.trim_start_matches('[').trim_end_matches(']');
-        let Some(tls) = &self.config.tls else {
-            let socket = open(address, self.config.port, started + self.config.connect_timeout).await;
-            return Ok(Connection::new(Channel::Plain(socket.map_err(unreachable)?), self.after));
-        };
-        let name = tls::server_name(address).map_err(unprepared)?;
-        let connector = tls::connector(tls).await.map_err(unprepared)?;
-        let socket =
-            open(address, self.config.port, started + self.config.connect_timeout).await.map_err(unreachable)?;
-        match connector.connect(name, socket).await {
-            Ok(stream) => Ok(Connection::new(Channel::Tls(Box::new(stream)), self.after)),
-            Err(cause) => {
-                let class = if tls_error(&cause).is_some() { ErrorClass::Denied } else { ErrorClass::Transient };
-                Err(OutputError::new(class, format!("agree on TLS with {}", self.target()), cause))
-            }
-        }
-    }
-
-    /// Moves every connection on, as far as goes without waiting, and confirms what counts.
+    /// Moves every lane on, and confirms the prefix that all of them have.
     fn step(&mut self, cx: &mut Context<'_>) {
-        for connection in self.ending.iter_mut().chain(&mut self.current) {
-            connection.step(cx);
+        for lane in &mut self.lanes {
+            lane.step(cx, self.by_acknowledgement);
         }
-        for connection in self.ending.iter_mut().chain(&mut self.current) {
-            if let Some(end) = connection.confirm(self.by_acknowledgement) {
-                self.through = end;
-            }
-            if !connection.is_settled() {
-                break;
-            }
+        while let Some((end, _)) = self.under_way.pop_front_if(|(end, lane)| *end <= self.lanes[*lane].through) {
+            self.through = end;
         }
-        self.ending.retain(|connection| !(connection.is_settled() && connection.is_over()));
-        // Cut while nothing was under way on it: the next write makes a new one, and nobody needs to know.
-        self.current.take_if(|connection| connection.is_settled() && connection.is_over());
     }
 
     /// One step now.
@@ -155,46 +121,16 @@ impl Devo {
         .await;
     }
 
-    /// Steps until the current connection has nothing unread: a receiver's last word is heard before the next write.
-    async fn step_until_heard(&mut self) {
-        /// A receiver that talks without end is not waited for.
-        const PATIENCE: usize = 16;
-        for _ in 0..PATIENCE {
-            self.step_once().await;
-            match &self.current {
-                Some(connection) if connection.has_unread() => {
-                    // An error is seen by the next step as well.
-                    let _ = connection.readable().await;
-                }
-                _ => break,
-            }
-        }
-    }
-
-    /// Half-closes the current connection when it has rested or lived long enough.
+    /// Half-closes connections that have rested or lived long enough.
     fn retire(&mut self) {
-        let only_fin = !self.by_acknowledgement;
-        let due = self.current.as_ref().is_some_and(|current| {
-            let rested = current.last_write.elapsed() >= self.config.idle;
-            rested || (only_fin && !current.is_settled() && current.opened.elapsed() >= HANDOVER)
-        });
-        if due && self.ending.len() < MAX_ENDING {
-            self.end_current();
-        }
-    }
-
-    /// Half-closes the current connection.
-    fn end_current(&mut self) {
-        if let Some(mut connection) = self.current.take() {
-            connection.end();
-            self.ending.push_back(connection);
+        for lane in &mut self.lanes {
+            lane.retire(self.config.idle, !self.by_acknowledgement);
         }
     }
 
     /// The error of a connection that failed with frames unconfirmed. Everything unconfirmed is given up with it.
     fn failure(&mut self) -> Result<(), OutputError> {
-        let failed = self.ending.iter_mut().chain(&mut self.current).find_map(Connection::take_failure);
-        match failed {
+        match self.lanes.iter_mut().find_map(Lane::take_failure) {
             None => Ok(()),
             Some(cause) => {
                 self.drop_connections();
@@ -211,24 +147,30 @@ impl Devo {
         Ok(Confirmed { through: self.through, memory: None })
     }
 
-    /// Drops what was not confirmed. A connection in the middle of a line is reset, so that the receiver does not take
-    /// half a line for a whole one; the others end politely, since confirmed events may still wait to be read there.
+    /// Drops what was not confirmed, on all lanes.
     fn drop_connections(&mut self) {
-        self.ending.clear();
-        if let Some(connection) = self.current.take()
-            && self.torn
-        {
-            connection.abort();
-        }
-        self.torn = false;
+        self.under_way.clear();
+        self.lanes.iter_mut().for_each(Lane::drop_connections);
     }
 
     /// Refuses to go on behind a write that did not end.
     fn whole(&mut self) -> Result<(), OutputError> {
-        if self.torn {
+        if self.lanes.iter().any(|lane| lane.torn) {
             self.drop_connections();
             let action = format!("go on with {} after a write that did not end", self.target());
             return Err(OutputError::found(ErrorClass::Transient, action));
+        }
+        Ok(())
+    }
+
+    /// Connects the lane where it has no connection.
+    async fn connect(&mut self, lane: usize) -> Result<(), OutputError> {
+        if self.lanes[lane].current.is_none() {
+            let connection = dial::connect(&self.config, self.after).await?;
+            if self.by_acknowledgement && !connection.tells_acknowledgements() {
+                self.without_acknowledgements();
+            }
+            self.lanes[lane].current = Some(connection);
         }
         Ok(())
     }
@@ -245,27 +187,30 @@ impl Devo {
 
 #[async_trait]
 impl Output for Devo {
+    fn backlog(&mut self, octets: u64) {
+        // What is under way was sent already, and waits only for its confirmation.
+        self.packer.backlog(octets.saturating_sub(self.handed.0 - self.through.0));
+    }
+
     async fn write(&mut self, frame: &StoredFrame) -> Result<Written, OutputError> {
         self.whole()?;
-        self.step_until_heard().await;
+        let number = self.lane_of(&frame.head);
+        self.lanes[number].step_until_heard(self.by_acknowledgement).await;
+        self.step_once().await;
         self.failure()?;
         self.retire();
-        if self.current.is_none() {
-            let connection = self.connect().await?;
-            if self.by_acknowledgement && !connection.tells_acknowledgements() {
-                self.without_acknowledgements();
-            }
-            self.current = Some(connection);
-        }
-        let connection = self.current.as_mut().expect("a connection was made just now where there was none");
+        self.connect(number).await?;
         header::encode(frame, self.config.date, &self.host, &mut self.wire);
         let end = Offset(self.handed.0 + frame.body.len() as u64);
-        self.torn = true;
-        if let Err(cause) = connection.send(&self.wire, end).await {
+        let lane = &mut self.lanes[number];
+        let connection = lane.current.as_mut().expect("a connection was made just now where there was none");
+        lane.torn = true;
+        if let Err(cause) = connection.send(self.packer.pack(&self.wire), end).await {
             return Err(OutputError::new(class_of(&cause), format!("write to {}", self.target()), cause));
         }
-        self.torn = false;
+        lane.torn = false;
         self.handed = end;
+        self.under_way.push_back((end, number));
         Ok(Written { end, refused: Vec::new() })
     }
 
@@ -278,7 +223,7 @@ impl Output for Devo {
     }
 
     async fn check(&mut self) -> Result<(), OutputError> {
-        let mut connection = self.connect().await?;
+        let (mut connection, expiries) = dial::examine(&self.config).await?;
         let verdict = poll_fn(|cx| {
             connection.step(cx);
             if connection.is_over() { Poll::Ready(()) } else { Poll::Pending }
@@ -294,18 +239,30 @@ impl Output for Devo {
             Poll::Ready(())
         })
         .await;
+        self.expiries = expiries;
         Ok(())
+    }
+
+    fn notes(&self, now_ms: i64) -> Vec<String> {
+        let mut notes: Vec<_> = self.expiries.iter().filter_map(|expiry| expiry.note(now_ms)).collect();
+        match &self.config.tls {
+            None => notes.push(format!("{} is reached without TLS", self.target())),
+            Some(tls) if !tls.check_hostname => {
+                notes.push(format!("the name of {} is not verified (`check_hostname: false`)", self.target()));
+            }
+            Some(_) => {}
+        }
+        notes
     }
 
     async fn close(&mut self, within: Duration) -> Result<Confirmed, OutputError> {
         self.whole()?;
         let (before, deadline) = (self.through, Instant::now() + within);
-        self.end_current();
+        self.lanes.iter_mut().for_each(Lane::end_current);
         loop {
             let settled = poll_fn(|cx| {
                 self.step(cx);
-                let over = self.ending.iter().all(|connection| connection.is_settled() || connection.is_over());
-                if over { Poll::Ready(()) } else { Poll::Pending }
+                if self.lanes.iter().all(Lane::has_ended) { Poll::Ready(()) } else { Poll::Pending }
             });
             let now = Instant::now();
             if timeout_at(deadline.min(now + TICK), settled).await.is_ok() || now >= deadline {
@@ -316,43 +273,6 @@ impl Output for Devo {
 
     async fn reset(&mut self) {
         self.drop_connections();
-    }
-}
-
-/// Connects to the first address of the name that answers; each gets its share of the time that is left.
-async fn open(address: &str, port: u16, deadline: Instant) -> io::Result<Socket> {
-    let mut left: Vec<_> = lookup_host((address, port)).await?.collect();
-    left.reverse();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    while let Some(candidate) = left.pop() {
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        let share = remaining / (left.len() as u32 + 1);
-        match timeout(share, TcpStream::connect(candidate)).await {
-            Ok(Ok(tcp)) => return Socket::new(tcp),
-            Ok(Err(error)) => last = error,
-            Err(elapsed) => last = elapsed.into(),
-        }
-    }
-    Err(last)
-}
-
-/// A receiver that refuses our certificate says so in an alert; everything else passes.
-fn class_of(error: &io::Error) -> ErrorClass {
-    use AlertDescription as Alert;
-    match tls_error(error) {
-        Some(rustls::Error::AlertReceived(
-            Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateRevoked
-            | Alert::CertificateExpired
-            | Alert::CertificateUnknown
-            | Alert::CertificateRequired
-            | Alert::UnknownCA
-            | Alert::AccessDenied
-            | Alert::HandshakeFailure
-            | Alert::DecryptError,
-        )) => ErrorClass::Denied,
-        _ => ErrorClass::Transient,
     }
 }
 

@@ -1,18 +1,24 @@
 //! What only a connection can show: faults of the receiver, soundness, identity.
 
+mod measure;
+
 use super::*;
 use crate::output::conformance::certificates::Authority;
 use crate::output::conformance::receiver::{Plan, Receiver};
 use crate::output::conformance::ship::{Shipper, frames};
-use crate::output::conformance::subjects::{StreamSubject, config as loopback};
+use crate::output::conformance::subjects::{GZIP, Kind, PLAIN, StreamSubject, THREE, TLS, config as loopback};
 use crate::output::conformance::{PATIENCE, Subject, until};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::time::timeout;
 
 /// Never reached in a test: only the peer's FIN confirms.
 const LATE: Option<Duration> = Some(Duration::from_secs(3600));
+
+/// What must bear each fault alike.
+const KINDS: [Kind; 3] = [PLAIN, TLS, GZIP];
 
 /// Both ways of confirming.
 const WAYS: [Option<Duration>; 2] = [LATE, None];
@@ -67,11 +73,11 @@ fn assert_no_gaps(subject: &StreamSubject) {
 
 #[tokio::test]
 async fn two_thousand_events_and_one_reset_after_158_lose_nothing() {
-    for tls in [false, true] {
+    for kind in [PLAIN, TLS] {
         for way in WAYS {
             let shipped = frames(1, 100, 20, 200);
             let on_wire = shipped[0].body.len() as u64 / 20 + 73;
-            let subject = StreamSubject::with(tls, way, [Plan::ResetAfter(158 * on_wire)]).await;
+            let subject = StreamSubject::with(kind, way, [Plan::ResetAfter(158 * on_wire)]).await;
             let mut shipper = Shipper::new(shipped);
             shipper.ship(&mut *subject.build(None), |_| ()).await;
             assert_eq!(shipper.errors.len(), 1, "{:?}", shipper.errors);
@@ -83,14 +89,42 @@ async fn two_thousand_events_and_one_reset_after_158_lose_nothing() {
 }
 
 #[tokio::test]
+async fn two_thousand_events_and_one_reset_at_any_of_200_octets_lose_nothing() {
+    const SEED: u64 = 20_261_124;
+    for kind in [PLAIN, TLS, GZIP, THREE] {
+        let mut random = SmallRng::seed_from_u64(SEED);
+        let shipped = || frames(3, 100, 20, 20).into_iter().take(100);
+        let clean = StreamSubject::new(kind, LATE).await;
+        let mut shipper = Shipper::new(shipped().collect());
+        shipper.ship(&mut *clean.build(None), |_| ()).await;
+        // A reset at the last octets may come when all is said; the first connection bears a part of it at least.
+        let total = clean.receiver.connections()[0].octets.len() as u64;
+        assert_eq!(shipper.events().len(), 2_000);
+        let mut resets = 0;
+        for round in 0..200 {
+            let (way, at) = (WAYS[round % 2], random.random_range(0..total));
+            let subject = StreamSubject::with(kind, way, [Plan::ResetAfter(at)]).await;
+            let mut shipper = Shipper::new(shipped().collect());
+            shipper.ship(&mut *subject.build(None), |_| ()).await;
+            let place = format!("seed {SEED}, round {round}, {kind:?}, octet {at}: {:?}", shipper.errors);
+            assert!(shipper.errors.iter().all(|error| error.class == ErrorClass::Transient), "{place}");
+            assert!(shipper.errors.len() <= 1, "{place}");
+            resets += shipper.errors.len();
+            assert_nothing_lost(&subject, &shipper).await;
+        }
+        assert!(resets > 190, "{kind:?}: only {resets} resets were met");
+    }
+}
+
+#[tokio::test]
 async fn resets_at_any_octet_lose_nothing() {
     const SEED: u64 = 20_261_124;
     let mut random = SmallRng::seed_from_u64(SEED);
     for round in 0..48 {
-        let (tls, way) = (round % 2 == 1, WAYS[round / 2 % 2]);
-        let total = 2_000 * 110;
+        let (kind, way) = (KINDS[round % 3], WAYS[round / 3 % 2]);
+        let total = if kind.gzip { 2_000 * 10 } else { 2_000 * 110 };
         let plans: Vec<_> = (0..3).map(|_| Plan::ResetAfter(random.random_range(0..total))).collect();
-        let subject = StreamSubject::with(tls, way, plans.clone()).await;
+        let subject = StreamSubject::with(kind, way, plans.clone()).await;
         let mut shipper = Shipper::new(frames(1, 100, 20, 0));
         shipper.ship(&mut *subject.build(None), |_| ()).await;
         assert!(shipper.errors.iter().all(|error| error.class == ErrorClass::Transient), "{:?}", shipper.errors);
@@ -101,10 +135,72 @@ async fn resets_at_any_octet_lose_nothing() {
 }
 
 #[tokio::test]
+async fn streams_spread_over_connections_and_each_keeps_to_one() {
+    let kind = Kind { connections: 3, ..PLAIN };
+    let subject = StreamSubject::new(kind, LATE).await;
+    let mut shipper = Shipper::new(frames(7, 20, 3, 10));
+    shipper.ship(&mut *subject.build(None), |_| ()).await;
+    assert_eq!(shipper.errors.len(), 0, "{:?}", shipper.errors);
+    let streams: Vec<BTreeSet<u32>> = subject
+        .receiver
+        .connections()
+        .iter()
+        .map(|taken| {
+            let events = crate::output::conformance::ship::events_of(&taken.octets);
+            events.iter().map(|event| event.stream).collect()
+        })
+        .collect();
+    assert_eq!(streams, [BTreeSet::from([0, 3, 6]), BTreeSet::from([1, 4]), BTreeSet::from([2, 5])]);
+}
+
+#[tokio::test]
+async fn what_is_confirmed_ends_before_the_first_frame_that_any_connection_lacks() {
+    for way in WAYS {
+        let kind = Kind { connections: 3, ..PLAIN };
+        let subject = StreamSubject::with(kind, way, [Plan::Read, Plan::Stall, Plan::Read]).await;
+        let mut output = subject.build(None);
+        let mut shipper = Shipper::new(frames(3, 4, 2, 10));
+        while shipper.write_next(&mut *output).await.expect("written") {}
+        // Half-closed, two of three connections end; frames 0, 3, 6 … and 2, 5, 8 … are confirmed there.
+        let closing = output.close(Duration::from_millis(200)).await.expect("no error, only no end");
+        shipper.take(closing);
+        assert_eq!(shipper.confirmed, 1, "the second frame lies on the connection that stands still");
+        subject.receiver.read_on();
+        confirm_all(&mut shipper, &mut *output, 12).await;
+        assert_nothing_lost(&subject, &shipper).await;
+    }
+}
+
+#[tokio::test]
+async fn compression_follows_the_backlog_on_one_connection() {
+    let subject = {
+        let mut subject = StreamSubject::new(TLS, LATE).await;
+        subject.config.gzip = Some(crate::config::outputs::compression::Gzip::default());
+        subject
+    };
+    let mut output = subject.build(None);
+    let mut shipper = Shipper::new(frames(1, 60, 20, 0));
+    while shipper.write_next(&mut *output).await.expect("written") {
+        output.backlog(if (20..40).contains(&(shipper.handed.0 as usize / shipper.frames[0].body.len())) {
+            9 << 20
+        } else {
+            0
+        });
+    }
+    shipper.take(output.close(PATIENCE).await.expect("closed"));
+    assert_eq!(shipper.confirmed, 60);
+    let connections = subject.receiver.connections();
+    assert_eq!(connections.len(), 1);
+    let plain = connections[0].octets.windows(4).filter(|part| part == b"<14>").count();
+    assert!((700..1_000).contains(&plain), "{plain} of 1200 headers are plain");
+    assert_nothing_lost(&subject, &shipper).await;
+}
+
+#[tokio::test]
 async fn slow_and_talkative_receivers_are_served_like_others() {
-    for tls in [false, true] {
+    for kind in KINDS {
         for plan in [Plan::Slow, Plan::Talk] {
-            let subject = StreamSubject::with(tls, None, [plan]).await;
+            let subject = StreamSubject::with(kind, None, [plan]).await;
             let mut shipper = Shipper::new(frames(1, 40, 20, 1_000));
             shipper.ship(&mut *subject.build(None), |_| ()).await;
             assert_eq!(shipper.errors.len(), 0, "{plan:?}: {:?}", shipper.errors);
@@ -115,9 +211,9 @@ async fn slow_and_talkative_receivers_are_served_like_others() {
 
 #[tokio::test]
 async fn a_receiver_that_ends_before_us_confirms_nothing() {
-    for tls in [false, true] {
+    for kind in KINDS {
         for way in [Some(Duration::ZERO), LATE, None] {
-            let subject = StreamSubject::with(tls, way, [Plan::EndFirst]).await;
+            let subject = StreamSubject::with(kind, way, [Plan::EndFirst]).await;
             let mut output = subject.build(None);
             let mut shipper = Shipper::new(frames(1, 1, 1, 0));
             if shipper.write_next(&mut *output).await.is_ok() {
@@ -162,9 +258,9 @@ async fn an_end_that_crosses_ours_counts_only_when_everything_was_acknowledged()
 
 #[tokio::test]
 async fn a_polite_close_with_frames_unconfirmed_is_one_error() {
-    for tls in [false, true] {
+    for kind in KINDS {
         for way in WAYS {
-            let subject = StreamSubject::with(tls, way, []).await;
+            let subject = StreamSubject::with(kind, way, []).await;
             let mut output = subject.build(None);
             let mut shipper = Shipper::new(frames(1, 6, 2, 100));
             for _ in 0..3 {
@@ -186,8 +282,8 @@ async fn a_polite_close_with_frames_unconfirmed_is_one_error() {
 
 #[tokio::test]
 async fn a_polite_close_with_nothing_unconfirmed_costs_nothing() {
-    for tls in [false, true] {
-        let subject = StreamSubject::with(tls, Some(Duration::ZERO), []).await;
+    for kind in KINDS {
+        let subject = StreamSubject::with(kind, Some(Duration::ZERO), []).await;
         let mut output = subject.build(None);
         let mut shipper = Shipper::new(frames(1, 4, 2, 100));
         for _ in 0..2 {
@@ -206,8 +302,8 @@ async fn a_polite_close_with_nothing_unconfirmed_costs_nothing() {
 
 #[tokio::test]
 async fn a_receiver_that_stands_still_is_given_up_and_nothing_is_lost() {
-    for tls in [false, true] {
-        let subject = StreamSubject::with(tls, Some(Duration::ZERO), [Plan::Stall]).await;
+    for kind in KINDS {
+        let subject = StreamSubject::with(kind, Some(Duration::ZERO), [Plan::Stall]).await;
         let mut output = subject.build(None);
         let mut shipper = Shipper::new(frames(1, 16, 1_000, 1_000));
         shipper.write_next(&mut *output).await.expect("the buffers take one");
@@ -251,9 +347,9 @@ async fn confirmed_never_passes_what_the_receivers_kernel_has() {
 
 #[tokio::test]
 async fn confirming_late_does_not_hold_up_writing() {
-    for tls in [false, true] {
+    for kind in KINDS {
         for way in WAYS {
-            let subject = StreamSubject::with(tls, way, []).await;
+            let subject = StreamSubject::with(kind, way, []).await;
             let mut output = subject.build(None);
             let mut shipper = Shipper::new(frames(1, 3_000, 1, 1_000));
             while shipper.write_next(&mut *output).await.expect("written") {
@@ -269,8 +365,8 @@ async fn confirming_late_does_not_hold_up_writing() {
 
 #[tokio::test]
 async fn an_acknowledgement_confirms_once_it_is_old_enough() {
-    for tls in [false, true] {
-        let mut subject = StreamSubject::with(tls, LATE, []).await;
+    for kind in KINDS {
+        let mut subject = StreamSubject::with(kind, LATE, []).await;
         subject.config.idle = Duration::MAX;
         let mut output = subject.build(None);
         let mut shipper = Shipper::new(frames(1, 2, 3, 10));
@@ -293,9 +389,9 @@ async fn an_acknowledgement_confirms_once_it_is_old_enough() {
 
 #[tokio::test]
 async fn an_old_acknowledgement_counts_for_nothing_on_a_broken_connection() {
-    for tls in [false, true] {
+    for kind in KINDS {
         // The kernel has acknowledged everything when the reset comes.
-        let subject = StreamSubject::with(tls, LATE, [Plan::Stall]).await;
+        let subject = StreamSubject::with(kind, LATE, [Plan::Stall]).await;
         let mut output = subject.build(None);
         let mut shipper = Shipper::new(frames(1, 4, 2, 10));
         shipper.write_next(&mut *output).await.expect("written");
@@ -317,8 +413,8 @@ async fn an_old_acknowledgement_counts_for_nothing_on_a_broken_connection() {
 
 #[tokio::test]
 async fn a_resting_connection_is_ended_and_its_end_confirms() {
-    for tls in [false, true] {
-        let mut subject = StreamSubject::with(tls, None, []).await;
+    for kind in KINDS {
+        let mut subject = StreamSubject::with(kind, None, []).await;
         subject.config.idle = Duration::from_secs(25);
         let mut output = subject.build(None);
         let mut shipper = Shipper::new(frames(1, 3, 2, 10));
@@ -341,8 +437,8 @@ async fn a_resting_connection_is_ended_and_its_end_confirms() {
 
 #[tokio::test]
 async fn where_only_fin_counts_a_busy_connection_hands_over_each_minute() {
-    for tls in [false, true] {
-        let subject = StreamSubject::with(tls, None, [Plan::Stall]).await;
+    for kind in KINDS {
+        let subject = StreamSubject::with(kind, None, [Plan::Stall]).await;
         let mut output = subject.build(None);
         let mut shipper = Shipper::new(frames(1, 12, 2, 10));
         for _ in 0..4 {
@@ -365,7 +461,7 @@ async fn where_only_fin_counts_a_busy_connection_hands_over_each_minute() {
 
 #[tokio::test]
 async fn an_end_that_is_never_answered_is_given_up() {
-    let subject = StreamSubject::with(false, None, [Plan::Stall]).await;
+    let subject = StreamSubject::with(PLAIN, None, [Plan::Stall]).await;
     let mut output = subject.build(None);
     let mut shipper = Shipper::new(frames(1, 2, 2, 10));
     shipper.write_next(&mut *output).await.expect("written");
@@ -381,9 +477,9 @@ async fn an_end_that_is_never_answered_is_given_up() {
 
 #[tokio::test]
 async fn close_keeps_to_its_time_and_confirms_by_its_rule_only() {
-    for tls in [false, true] {
+    for kind in KINDS {
         for way in WAYS {
-            let subject = StreamSubject::with(tls, way, [Plan::Stall]).await;
+            let subject = StreamSubject::with(kind, way, [Plan::Stall]).await;
             let mut output = subject.build(None);
             let mut shipper = Shipper::new(frames(1, 1, 2, 10));
             shipper.write_next(&mut *output).await.expect("written");
@@ -395,7 +491,7 @@ async fn close_keeps_to_its_time_and_confirms_by_its_rule_only() {
 
 #[tokio::test]
 async fn a_write_goes_on_behind_an_error_only_after_a_reset() {
-    let subject = StreamSubject::tcp_with(LATE, [Plan::Stall]).await;
+    let subject = StreamSubject::with(PLAIN, LATE, [Plan::Stall]).await;
     let mut output = subject.build(None);
     let shipper = Shipper::new(frames(1, 1, 9_000, 1_000));
     let frame = &shipper.frames[0];
@@ -431,13 +527,14 @@ fn tls(chain: &Authority, identity: Option<(&std::path::Path, &std::path::Path)>
 }
 
 /// What `check` says to a receiver with that certificate, that asks for ours where `asks` names who signs it.
-async fn check(server: Arc<rustls::ServerConfig>, tls: config::Tls, address: &str) -> Result<(), OutputError> {
+async fn check(server: Arc<rustls::ServerConfig>, tls: config::Tls, address: &str) -> Result<Devo, OutputError> {
     let receiver = Receiver::start(Some(server), []).await;
     let mut config = loopback(receiver.port, Some(tls), LATE);
     config.address = address.to_owned();
-    let checked = Devo::new(config).check().await;
+    let mut output = Devo::new(config);
+    let checked = output.check().await;
     assert_eq!(receiver.received(), [], "a check delivers nothing");
-    checked
+    checked.map(|()| output)
 }
 
 #[tokio::test]
@@ -447,15 +544,35 @@ async fn the_receivers_name_is_verified_unless_told_otherwise_and_its_chain_alwa
         let named = |name: &str| Authority::server(&authority.sign("server", &[name]), None, versions);
         check(named("127.0.0.1"), tls(&authority, None, true), "127.0.0.1").await.expect("address in the certificate");
         check(named("localhost"), tls(&authority, None, true), "localhost").await.expect("name in the certificate");
-        let error = check(named("other"), tls(&authority, None, true), "localhost").await.expect_err("another name");
+        let error = check(named("other"), tls(&authority, None, true), "localhost").await.err().expect("another name");
         assert_eq!(error.class, ErrorClass::Denied);
         check(named("other"), tls(&authority, None, false), "localhost").await.expect("the name does not matter");
         for check_hostname in [true, false] {
             let untrusted = tls(&stranger, None, check_hostname);
-            let error = check(named("localhost"), untrusted, "localhost").await.expect_err("unknown authority");
+            let error = check(named("localhost"), untrusted, "localhost").await.err().expect("unknown authority");
             assert_eq!(error.class, ErrorClass::Denied);
         }
     }
+}
+
+#[tokio::test]
+async fn a_check_tells_which_certificate_ends_soon_and_what_is_not_verified() {
+    let authority = Authority::new();
+    let ours = authority.sign("client", &["sender"]);
+    let server =
+        || Authority::server(&authority.sign("server", &["127.0.0.1"]), Some(&authority), rustls::ALL_VERSIONS);
+    let with = |check_hostname| tls(&authority, Some((&ours.cert, &ours.key)), check_hostname);
+    let output = check(server(), with(true), "127.0.0.1").await.expect("accepted");
+    // What is made on the spot is good until 4096.
+    assert_eq!(output.notes(0), [""; 0]);
+    let end_ms = 67_090_118_400_000 - 29 * 86_400_000;
+    let notes = output.notes(end_ms);
+    assert_eq!(notes.len(), 3, "ours, the root, the receiver's: {notes:#?}");
+    for (note, place) in notes.iter().zip(["client.crt", "chain.pem", "devo_platform 127.0.0.1:"]) {
+        assert!(note.contains(place) && note.contains("expires on 4096-01-01, in 29 days"), "{note}");
+    }
+    let output = check(server(), with(false), "127.0.0.1").await.expect("accepted");
+    assert!(output.notes(0).concat().contains("check_hostname"), "{:?}", output.notes(0));
 }
 
 #[tokio::test]
@@ -468,7 +585,7 @@ async fn a_refused_client_certificate_is_denied_also_after_the_handshake() {
         let good = tls(&authority, Some((&ours.cert, &ours.key)), true);
         check(asking(), good, "127.0.0.1").await.expect("accepted");
         for bad in [None, Some((&*theirs.cert, &*theirs.key))] {
-            let error = check(asking(), tls(&authority, bad, true), "127.0.0.1").await.expect_err("refused");
+            let error = check(asking(), tls(&authority, bad, true), "127.0.0.1").await.err().expect("refused");
             assert_eq!(error.class, ErrorClass::Denied, "{error:?}");
             // Without a check the refusal meets the first frames; none of them counts as delivered.
             let receiver = Receiver::start(Some(asking()), []).await;
@@ -507,58 +624,4 @@ async fn keys_are_read_in_all_three_forms_and_at_each_connect() {
     let error = output.check().await.expect_err("no key");
     assert_eq!(error.class, ErrorClass::Denied);
     assert!(format!("{error:?}").contains("client.key"), "{error:?}");
-}
-
-/// Events a second and processor time of the sending half, in 512 KiB frames of 1.1 KB events. Run by hand:
-/// `cargo test --release -p mde-collector --lib -- --ignored --nocapture throughput`.
-#[test]
-#[ignore = "a measurement, not a claim"]
-fn throughput() {
-    const FRAMES: u64 = 2_000;
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-    for tls in [false, true] {
-        let (found, ready) = std::sync::mpsc::channel();
-        let (done, over) = tokio::sync::oneshot::channel::<()>();
-        let receiver = std::thread::spawn(move || {
-            runtime().block_on(async {
-                let subject = StreamSubject::with(tls, Some(Duration::from_secs(5)), [Plan::Discard]).await;
-                found.send(subject.config.clone()).expect("awaited");
-                over.await.expect("told");
-            });
-        });
-        let config = ready.recv().expect("a receiver");
-        let frame = &frames(1, 1, 470, 1_080)[0];
-        runtime().block_on(async {
-            let mut output = Devo::new(config);
-            output.write(frame).await.expect("written");
-            let (wall, before) = (Instant::now(), processor_time());
-            for number in 0..FRAMES {
-                output.write(frame).await.expect("written");
-                if number % 8 == 0 {
-                    output.confirmed().await.expect("sound");
-                }
-            }
-            let end = output.close(PATIENCE).await.expect("closed").through;
-            let (wall, used) = (wall.elapsed().as_secs_f64(), (processor_time() - before).as_secs_f64());
-            assert_eq!(end, output.handed);
-            let events = (FRAMES * u64::from(frame.events)) as f64;
-            println!(
-                "tls {tls}: {:.0} events/s, {:.0} events per second of processor time, {:.0} MB/s",
-                events / wall,
-                events / used,
-                end.0 as f64 / wall / 1e6
-            );
-        });
-        done.send(()).expect("awaited");
-        receiver.join().expect("sound");
-    }
-}
-
-/// Processor time of this thread, user and system.
-fn processor_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call writes one `timespec` to the address given.
-    let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    assert_eq!(done, 0);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

@@ -1,5 +1,9 @@
 //! The blocking half of the file output: appends, syncs and cuts. It runs on the threads for blocking work only.
 
+use crate::config::outputs::file::Compress;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,8 +15,9 @@ const MAX_OPEN: usize = 64;
 
 /// Files with octets that no sync has covered yet. A file is closed by its sync, so that one that is moved away by hand
 /// is noticed, and so that the number of open ones does not grow with the number of names.
-#[derive(Default)]
 pub(super) struct Disk {
+    /// How what is appended is compressed.
+    compress: Compress,
     /// Written since the last sync.
     open: BTreeMap<String, File>,
     /// Folders that got a new entry since the last sync.
@@ -25,7 +30,10 @@ pub(super) struct Disk {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Appended {
     /// The whole buffer stands at the end of the file.
-    Whole,
+    Whole {
+        /// So many octets of the file, compressed where it is.
+        octets: u64,
+    },
     /// The file has another length than it should; nothing was written.
     Changed {
         /// Its length. Unit: octets.
@@ -34,6 +42,11 @@ pub(super) enum Appended {
 }
 
 impl Disk {
+    /// Nothing open yet.
+    pub(super) fn new(compress: Compress) -> Self {
+        Self { compress, open: BTreeMap::new(), folders: BTreeSet::new(), buffer: Vec::new() }
+    }
+
     /// Appends the buffer to the file, which must be `expected` octets long.
     pub(super) fn append(&mut self, name: &str, expected: u64) -> io::Result<Appended> {
         if self.open.len() >= MAX_OPEN && !self.open.contains_key(name) {
@@ -50,8 +63,9 @@ impl Disk {
                 place.insert(file)
             }
         };
-        file.write_all(&self.buffer)?;
-        Ok(Appended::Whole)
+        let packed = packed(self.compress, &self.buffer)?;
+        file.write_all(&packed)?;
+        Ok(Appended::Whole { octets: packed.len() as u64 })
     }
 
     /// Makes everything appended durable, names included, and closes the files.
@@ -83,6 +97,20 @@ impl Disk {
         }
         Ok(shorter)
     }
+}
+
+/// The buffer as one complete member or frame, or as it is.
+fn packed(compress: Compress, buffer: &[u8]) -> io::Result<Cow<'_, [u8]>> {
+    Ok(match compress {
+        Compress::None => Cow::Borrowed(buffer),
+        Compress::Gzip => {
+            let mut member = GzEncoder::new(Vec::new(), Compression::default());
+            member.write_all(buffer)?;
+            Cow::Owned(member.finish()?)
+        }
+        // The library's own default level.
+        Compress::Zstd => Cow::Owned(zstd::bulk::compress(buffer, 0)?),
+    })
 }
 
 /// Length of a regular file, 0 where there is none. Anything else of that name is an error.

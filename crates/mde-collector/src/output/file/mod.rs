@@ -5,18 +5,24 @@
 //! stored before the first octet of a file is written ([`Output::announce`]), and again with each group that was synced
 //! ([`Output::confirmed`]).
 //!
+//! Compressed files grow by whole members (gzip) or frames (zstd), one for each frame of the outbox, so that a length that
+//! is kept is always the end of one. What takes turns is said in [`names`]; a finished file is forgotten once all of it is
+//! confirmed, and the store keeps whose turn it is beside the lengths.
+//!
 //! A name that has rested for [`KEEP`] is forgotten. That is safe because it is forgotten only when everything in its
 //! file is confirmed; before it is written again its present length is announced like a stranger's.
 
 mod disk;
+mod names;
 
-use super::template::Template;
 use super::{Confirmed, Offset, Output, OutputError, Written};
 use crate::config::outputs::file as config;
 use crate::record::{ErrorClass, StoredFrame};
 use async_trait::async_trait;
 use disk::{Appended, Disk, length_of, writable};
-use std::collections::BTreeMap;
+use names::{Names, Turn};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +37,9 @@ const KEEP: Duration = Duration::from_secs(3600);
 /// Appends to files, and knows how far each is covered by stored positions.
 pub(super) struct File {
     /// Which file an event goes to.
-    template: Template,
+    names: Names,
+    /// The turn of each path, where files take turns.
+    turns: BTreeMap<String, Turn>,
     /// Covered by what the caller has stored: names and lengths.
     known: BTreeMap<String, Known>,
     /// Announced and not written yet: perhaps stored, perhaps not.
@@ -57,36 +65,90 @@ struct Known {
     used: Instant,
 }
 
+/// What the store keeps.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Memory {
+    /// Where files take turns.
+    Turning {
+        /// Of each file. Unit: octets.
+        lengths: BTreeMap<String, u64>,
+        /// Of each path.
+        turns: BTreeMap<String, Turn>,
+    },
+    /// The lengths alone.
+    Lengths(BTreeMap<String, u64>),
+}
+
 impl File {
     /// An output that goes on where `memory` ends. Touches no file.
     pub(super) fn new(config: &config::File, memory: Option<&str>) -> Result<Self, OutputError> {
-        let template = Template::parse(&config.path)
+        let names = Names::new(config)
             .map_err(|cause| OutputError::new(ErrorClass::Fatal, format!("use the path {:?}", config.path), cause))?;
-        let lengths: BTreeMap<String, u64> = match memory {
-            None => BTreeMap::new(),
-            Some(text) => serde_json::from_str(text).map_err(|cause| {
-                OutputError::new(ErrorClass::Fatal, "read the file lengths that the store kept", cause)
-            })?,
+        let kept = memory
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|cause| OutputError::new(ErrorClass::Fatal, "read the file lengths that the store kept", cause))?;
+        let (lengths, turns) = match kept {
+            None => (BTreeMap::new(), BTreeMap::new()),
+            Some(Memory::Lengths(lengths)) => (lengths, BTreeMap::new()),
+            Some(Memory::Turning { lengths, turns }) => (lengths, turns),
         };
         let used = Instant::now();
         Ok(Self {
-            template,
+            turns: if names.rotates() { turns } else { BTreeMap::new() },
+            names,
             known: lengths.into_iter().map(|(name, length)| (name, Known { length, used })).collect(),
             announced: BTreeMap::new(),
             pending: BTreeMap::new(),
             cut_due: true,
             torn: false,
             handed: Offset(0),
-            disk: Arc::default(),
+            disk: Arc::new(Mutex::new(Disk::new(config.compress))),
         })
     }
 
-    /// The lengths as the store shall keep them: a JSON object, name to octets.
+    /// What the store shall keep, as JSON: names to octets, and the turns where there are any.
     fn memory(&self) -> String {
-        let known = self.known.iter().map(|(name, known)| (name, known.length));
-        let announced = self.announced.iter().map(|(name, length)| (name, *length));
-        let lengths: BTreeMap<&String, u64> = known.chain(announced).collect();
-        serde_json::to_string(&lengths).expect("texts and numbers always have a JSON form")
+        let known = self.known.iter().map(|(name, known)| (name.clone(), known.length));
+        let announced = self.announced.iter().map(|(name, length)| (name.clone(), *length));
+        let lengths = known.chain(announced).collect();
+        let memory = match self.names.rotates() {
+            true => Memory::Turning { lengths, turns: self.turns.clone() },
+            false => Memory::Lengths(lengths),
+        };
+        serde_json::to_string(&memory).expect("texts and numbers always have a JSON form")
+    }
+
+    /// The present file of a path.
+    fn present(&self, base: String) -> String {
+        self.turns.get(&base).map_or_else(|| base.clone(), |turn| Names::of(&base, *turn))
+    }
+
+    /// How long a file is, by our own books.
+    fn length(&self, name: &str) -> Option<u64> {
+        let books = [self.pending.get(name), self.announced.get(name), self.known.get(name).map(|known| &known.length)];
+        books.into_iter().flatten().next().copied()
+    }
+
+    /// The file that this frame goes to; begins the next one where it is time. A file that is there already is never
+    /// taken for a new one.
+    fn choose(&mut self, frame: &StoredFrame) -> Result<String, OutputError> {
+        let base = self.names.base(&frame.head);
+        let turn = self.turns.get(&base).copied();
+        let length = turn.and_then(|turn| self.length(&Names::of(&base, turn))).unwrap_or(0);
+        if let Some(mut next) = self.names.next(turn, frame.head.pulled_ms, length, frame.body.len() as u64) {
+            loop {
+                let name = Names::of(&base, next);
+                let found = length_of(Path::new(&name)).map_err(|cause| failed(format!("look at {name:?}"), cause))?;
+                if found == 0 && self.length(&name).is_none() {
+                    break;
+                }
+                next = next.following();
+            }
+            self.turns.insert(base.clone(), next);
+        }
+        Ok(self.present(base))
     }
 
     /// Runs blocking work on the disk, after whatever a cancelled call has left running.
@@ -133,7 +195,7 @@ impl File {
 #[async_trait]
 impl Output for File {
     fn announce(&mut self, frame: &StoredFrame) -> Result<Option<String>, OutputError> {
-        let name = self.template.path(&frame.head);
+        let name = self.choose(frame)?;
         if self.pending.contains_key(&name) {
             return Ok(None);
         }
@@ -154,7 +216,7 @@ impl Output for File {
         if self.cut_due {
             self.cut().await?;
         }
-        let name = self.template.path(&frame.head);
+        let name = self.present(self.names.base(&frame.head));
         if let Some(length) = self.announced.remove(&name) {
             self.known.insert(name.clone(), Known { length, used: Instant::now() });
         }
@@ -168,8 +230,8 @@ impl Output for File {
         self.torn = true;
         let target = name.clone();
         let appended = self.on_disk(&frame.body, move |disk| disk.append(&target, expected)).await;
-        match appended.map_err(|cause| failed(format!("write to {name:?}"), cause))? {
-            Appended::Whole => {}
+        let octets = match appended.map_err(|cause| failed(format!("write to {name:?}"), cause))? {
+            Appended::Whole { octets } => octets,
             Appended::Changed { found } => {
                 self.known.remove(&name);
                 warn_changed(&name, expected, found);
@@ -178,9 +240,9 @@ impl Output for File {
                     format!("write to {name:?}: somebody else changed it"),
                 ));
             }
-        }
+        };
         self.torn = false;
-        self.pending.insert(name, expected + frame.body.len() as u64);
+        self.pending.insert(name, expected + octets);
         self.handed.0 += frame.body.len() as u64;
         Ok(Written { end: self.handed, refused: Vec::new() })
     }
@@ -196,13 +258,25 @@ impl Output for File {
         }
         if !self.cut_due {
             // While a cut is due a file may be longer than is covered, and forgetting it would keep the surplus.
-            self.known.retain(|_, known| now.duration_since(known.used) < KEEP);
+            let rotates = self.names.rotates();
+            let present: BTreeSet<String> = self.turns.iter().map(|(base, turn)| Names::of(base, *turn)).collect();
+            self.known.retain(|name, known| {
+                now.duration_since(known.used) < KEEP && (!rotates || present.contains(name))
+                    || present.contains(name) && !self.names.template().has_date()
+            });
+            if self.names.template().has_date() {
+                let (known, announced) = (&self.known, &self.announced);
+                self.turns.retain(|base, turn| {
+                    let name = Names::of(base, *turn);
+                    known.contains_key(&name) || announced.contains_key(&name)
+                });
+            }
         }
         Ok(Confirmed { through: self.handed, memory: Some(self.memory()) })
     }
 
     async fn check(&mut self) -> Result<(), OutputError> {
-        let path = self.template.fixed_part();
+        let path = self.names.template().fixed_part();
         let action = format!("prove that {path:?} can be written");
         self.on_disk(&[], move |_| writable(&path)).await.map_err(|cause| failed(action, cause))
     }

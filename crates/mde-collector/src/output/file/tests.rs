@@ -88,6 +88,79 @@ async fn kills_at_any_octet_leave_no_line_lost_doubled_or_torn() {
 }
 
 #[tokio::test]
+async fn kills_at_any_octet_and_in_any_rotation_leave_no_line_lost_doubled_or_torn_compressed_or_not() {
+    const SEED: u64 = 12;
+    let mut random = SmallRng::seed_from_u64(SEED);
+    for round in 0..60 {
+        let place = Place::new();
+        let compress = [config::Compress::None, config::Compress::Gzip, config::Compress::Zstd][round % 3];
+        let every = (round % 2 == 0).then_some(Duration::from_secs(3_600));
+        let rotate = config::Rotate { max_bytes: Some(900), every };
+        let path = place.path("{tenant}.ndjson").to_str().expect("text").to_owned();
+        let config = config::File { path, rotate: Some(rotate), compress };
+        let build = |memory: Option<&str>| File::new(&config, memory).expect("valid");
+        let mut shipper = Shipper::new(frames(3, 12, 4, 50));
+        for (number, frame) in shipper.frames.iter_mut().enumerate() {
+            let mut head = (*frame.head).clone();
+            head.pulled_ms += number as i64 / 3 * 1_200_000;
+            frame.head = Arc::new(head);
+        }
+        for _ in 0..8 {
+            let mut output = build(shipper.memory.as_deref());
+            for _ in 0..random.random_range(0..10) {
+                match random.random_range(0..8) {
+                    0 => shipper.recover(&mut output).await,
+                    1 | 2 => shipper.confirm(&mut output).await.expect("synced"),
+                    3 => pass(KEEP).await,
+                    _ => drop(shipper.write_next(&mut output).await.expect("written")),
+                }
+            }
+            drop(output);
+            shipper.restart();
+            let kept: serde_json::Value = shipper
+                .memory
+                .as_deref()
+                .map_or(serde_json::Value::Null, |text| serde_json::from_str(text).expect("JSON"));
+            let kept = kept.get("lengths").map(ToString::to_string);
+            tear(kept.as_deref(), &mut random);
+        }
+        let mut output = build(shipper.memory.as_deref());
+        shipper.ship(&mut output, |_| ()).await;
+        assert_eq!(shipper.errors.len(), 0, "seed {SEED}, round {round}: {:?}", shipper.errors);
+        let mut numbers: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let files: Vec<_> =
+            fs::read_dir(place.0.path()).expect("folder").map(|file| file.expect("entry").path()).collect();
+        assert!(files.len() >= 6, "they took turns: {files:?}");
+        for file in files {
+            let octets = fs::read(&file).expect("readable");
+            assert!(octets.len() <= 900, "{file:?}: {} octets", octets.len());
+            events_of(&octets).iter().for_each(|event| numbers.entry(event.stream).or_default().push(event.number));
+        }
+        for stream in 0..3 {
+            let found = numbers.get_mut(&stream).expect("events");
+            found.sort_unstable();
+            assert_eq!(*found, (0..48).collect::<Vec<_>>(), "seed {SEED}, round {round}, stream {stream}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_stands_where_the_next_one_would_is_left_alone() {
+    let place = Place::new();
+    let stranger = place.path("tenant0.2026-11-24T03-00-00Z.ndjson");
+    fs::write(&stranger, "not ours\n").expect("written");
+    let rotate = Some(config::Rotate { max_bytes: Some(1), every: None });
+    let path = place.path("{tenant}.ndjson").to_str().expect("text").to_owned();
+    let mut output = File::new(&config::File { path, rotate, ..config::File::default() }, None).expect("valid");
+    let mut shipper = Shipper::new(frames(1, 2, 2, 10));
+    shipper.ship(&mut output, |_| ()).await;
+    assert_eq!(fs::read_to_string(stranger).expect("readable"), "not ours\n");
+    for number in 2..=3 {
+        assert_eq!(place.events(&format!("tenant0.2026-11-24T03-00-00Z.{number}.ndjson")).len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn nothing_of_a_cancelled_write_runs_on_behind_a_reset() {
     let place = Place::new();
     let mut output = place.output("{tenant}.ndjson", None);

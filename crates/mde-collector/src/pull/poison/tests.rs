@@ -1,5 +1,6 @@
 //! Windows against a server of which some parts fail, for a time or for good.
 
+use super::super::TICKS;
 use super::super::model::{HOUR, NOW, Paging, Record, Server, Store, alert_rules as rules, key};
 use super::super::window::{Rules, Windows};
 use super::*;
@@ -99,6 +100,28 @@ proptest! {
         prop_assert_eq!(arrived(&store), readable(&server, page_cap));
         prop_assert!(gaps(&store).is_empty() && !store.is_doubled());
     }
+}
+
+/// What is set aside for days must not keep a busy stream's keys of all that time.
+#[test]
+fn one_gap_keeps_its_own_keys_and_no_others() {
+    let (mut server, mut store) = (steady(1_000), Store::default());
+    server.bad.insert(500);
+    let bad_ms = server.records[&500].time.expect("timed") / TICKS;
+    for day in 0..6 {
+        let now_ms = NOW + day * 24 * HOUR;
+        let fresh = (0..100).map(|n| Record::at_ms(now_ms - 1 - n * 60_000));
+        server.records.extend((10_000 + day as u64 * 1_000..).zip(fresh));
+        assert!(pull(&mut store, &mut server, rules(10_000), now_ms, None));
+    }
+    assert_eq!(gaps(&store).len(), 1);
+    let horizon_ms = store.memory::<super::super::window::Memory>().expect("pulled").horizon_ms;
+    assert!(horizon_ms > bad_ms + 2 * 24 * HOUR);
+    assert!(store.known.values().all(|&time_ms| time_ms >= horizon_ms || time_ms == bad_ms), "{horizon_ms}");
+    server.bad.clear();
+    assert!(pull(&mut store, &mut server, rules(10_000), NOW + 6 * 24 * HOUR, None));
+    assert!(gaps(&store).is_empty() && !store.is_doubled());
+    assert_eq!(store.events.len(), 1_600);
 }
 
 fn steady(number: i64) -> Server {

@@ -32,6 +32,21 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Of a stream that goes on where another collector stood at `from_ms`: what lies before was that one's, and is never read.
+    #[must_use]
+    pub fn taken_over(from_ms: i64, historical_ms: Option<i64>, page_rows: u64, now_ms: i64) -> Self {
+        Self {
+            historical_ms,
+            horizon_ms: from_ms,
+            newest_ms: None,
+            width_ms: None,
+            page_rows,
+            swept_ms: now_ms,
+            open_ms: None,
+            aside: Aside::default(),
+        }
+    }
+
     /// As it is stored.
     pub(super) fn text(&self) -> String {
         serde_json::to_string(self).expect("numbers and texts have a JSON form")

@@ -16,7 +16,14 @@ async fn furnish(store: &dyn Store) {
     let keys = vec![stored_key(1, 9), stored_key(2, 10)];
     put(store, &alerts, &[frame("a", 2), frame("b", 3)], keys, progress).await.expect("commit");
     put_entities(store, &alerts, vec![seen(1, 3, 4), seen(2, 3, 4)], vec![entity(9)]).await;
-    let history = vec![Trace { id: "id".to_owned(), key: key(1), time_ms: 9, request_id: "r".to_owned(), events: 2 }];
+    let history = vec![Trace {
+        id: "id".to_owned(),
+        key: key(1),
+        time_ms: 9,
+        request_id: "r".to_owned(),
+        version: "id\09".to_owned(),
+        events: 2,
+    }];
     let stream_lease = lease(store, &alerts).await;
     store.commit(&stream_lease, &alerts, &Commit { epoch: 1, history, ..Commit::default() }).await.expect("commit");
     let lease = store.acquire("output devo", NODE, TERM).await.expect("acquire").expect("free");

@@ -10,6 +10,7 @@ fn trace(id: &str, number: u64) -> Trace {
         key: key(number),
         time_ms: -5 + i64::try_from(number).expect("small"),
         request_id: format!("request {number}"),
+        version: format!("{id}\0{number}"),
         events: number,
     }
 }
@@ -56,7 +57,7 @@ pub(in crate::store) async fn traces_of_any_content_come_back_as_they_were(place
     let store = place.open().await;
     let alerts = stream("alerts");
     let ids = ["", "a\"b\\c", "\u{0}after a nul", "Größe 📦", "1.50"];
-    let odd = |id: &str| Trace { request_id: format!("{id}{id}"), ..trace(id, 7) };
+    let odd = |id: &str| Trace { request_id: format!("{id}{id}"), version: format!("{id}{id}{id}"), ..trace(id, 7) };
     put_history(&*store, &alerts, ids.map(odd).to_vec()).await;
     let extremes =
         Trace { time_ms: i64::MIN, events: u64::try_from(i64::MAX).expect("positive"), ..trace("extreme", 0) };

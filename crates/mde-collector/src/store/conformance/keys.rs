@@ -88,3 +88,61 @@ pub(in crate::store) async fn a_horizon_that_goes_back_brings_no_key_back(place:
     put_keys(&*store, &alerts, vec![stored_key(1, 100)], None).await.expect("known says so, so it must be taken");
     assert_eq!(store.known(&alerts, &[key(1)]).await.expect("known"), [true]);
 }
+
+/// Moves the horizon, but for some spans.
+async fn forget(store: &dyn Store, stream: &StreamKey, before_ms: i64, keep: &[(i64, i64)]) {
+    let lease = lease(store, stream).await;
+    let epoch = store.stream(stream).await.expect("stream").epoch;
+    let progress = Progress { forget_before_ms: Some(before_ms), keep: keep.to_vec(), ..Progress::default() };
+    store.commit(&lease, stream, &Commit { epoch, progress, ..Commit::default() }).await.expect("commit");
+}
+
+pub(in crate::store) async fn keys_in_a_kept_span_stay_until_it_is_given_up(place: &mut impl Place) {
+    let store = place.open().await;
+    let alerts = stream("alerts");
+    let keys = (0..5_000).map(|number| stored_key(number, i64::try_from(number).expect("small"))).collect();
+    put_keys(&*store, &alerts, keys, None).await.expect("commit");
+    forget(&*store, &alerts, 4_000, &[(10, 20), (15, 30), (3_990, 4_010)]).await;
+    let question: Vec<VersionKey> = (0..5_000).map(key).collect();
+    let stays = |number: usize| (10..30).contains(&number) || number >= 3_990;
+    let expected: Vec<bool> = (0..5_000).map(stays).collect();
+    // However far the hand has come meanwhile, and whatever commits say nothing of the horizon.
+    for _ in 0..8 {
+        assert_eq!(store.known(&alerts, &question).await.expect("known"), expected);
+        forget(&*store, &alerts, 4_000, &[(10, 20), (15, 30), (3_990, 4_010)]).await;
+        put_keys(&*store, &alerts, Vec::new(), None).await.expect("no progress");
+    }
+    let error = put_keys(&*store, &alerts, vec![stored_key(12, 12)], None).await.expect_err("it is known");
+    assert!(matches!(error, StoreError::Broken { .. }), "{error}");
+    put_keys(&*store, &alerts, vec![stored_key(9_000, 17), stored_key(9_001, 9)], None).await.expect("new ones");
+    assert_eq!(store.known(&alerts, &[key(9_000), key(9_001)]).await.expect("known"), [true, false]);
+
+    forget(&*store, &alerts, 4_000, &[(15, 30)]).await;
+    let known = store.known(&alerts, &question).await.expect("known");
+    assert_eq!((known[10], known[15], known[29], known[30], known[3_999]), (false, true, true, false, false));
+    put_keys(&*store, &alerts, vec![stored_key(12, 16)], None).await.expect("what is forgotten can come again");
+}
+
+pub(in crate::store) async fn a_span_that_comes_late_brings_no_key_back(place: &mut impl Place) {
+    let store = place.open().await;
+    let alerts = stream("alerts");
+    let keys = (0..5_000).map(|number| stored_key(number, 100)).collect();
+    put_keys(&*store, &alerts, keys, None).await.expect("commit");
+    forget(&*store, &alerts, 200, &[]).await;
+    forget(&*store, &alerts, 200, &[(50, 150)]).await;
+    let question: Vec<VersionKey> = (0..5_000).map(key).collect();
+    assert!(!store.known(&alerts, &question).await.expect("known").contains(&true));
+    put_keys(&*store, &alerts, vec![stored_key(1, 100)], None).await.expect("known says so, so it must be taken");
+    assert_eq!(store.known(&alerts, &[key(1), key(2)]).await.expect("known"), [true, false]);
+}
+
+pub(in crate::store) async fn a_new_epoch_keeps_no_span(place: &mut impl Place) {
+    let store = place.open().await;
+    let alerts = stream("alerts");
+    forget(&*store, &alerts, 200, &[(50, 150)]).await;
+    let lease = lease(&*store, &alerts).await;
+    store.start_again(&lease, &alerts, "").await.expect("start again");
+    put_keys(&*store, &alerts, vec![stored_key(1, 100)], None).await.expect("commit");
+    put_keys(&*store, &alerts, Vec::new(), Some(200)).await.expect("forget");
+    assert_eq!(store.known(&alerts, &[key(1)]).await.expect("known"), [false]);
+}

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use proptest::collection::vec;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use state::{Model, ModelBatch, ModelLease, Reason, name, reason};
+use state::{Model, ModelBatch, ModelLease, ModelStream, Reason, name, reason};
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
@@ -258,6 +258,7 @@ impl<P: Place> Run<'_, P> {
                 key: key(*number),
                 time_ms: now_ms,
                 request_id: self.model.serial().to_string(),
+                version: id_of(*number),
                 events: *number,
             })
             .collect();
@@ -280,6 +281,7 @@ impl<P: Place> Run<'_, P> {
                 backwards: progress.backwards,
                 memory: Some(memory.clone()),
                 forget_before_ms: progress.forget_before_ms,
+                keep: progress.keep.clone(),
             },
         };
         let result = self.store.commit(&lease, &name(stream), &commit).await;
@@ -294,9 +296,12 @@ impl<P: Place> Run<'_, P> {
             }
         }
         known.keys.extend(keys.iter().copied());
-        known.horizon_ms = progress.forget_before_ms.unwrap_or(known.horizon_ms);
-        let horizon_ms = known.horizon_ms;
-        known.keys.retain(|_, time_ms| *time_ms >= horizon_ms);
+        if let Some(horizon_ms) = progress.forget_before_ms {
+            (known.horizon_ms, known.keep) = (horizon_ms, progress.keep);
+        }
+        let ModelStream { horizon_ms, keep, keys, .. } = known;
+        let is_kept = |time_ms: i64| keep.iter().any(|&(from_ms, to_ms)| (from_ms..to_ms).contains(&time_ms));
+        keys.retain(|_, time_ms| *time_ms >= *horizon_ms || is_kept(*time_ms));
         known.entities.retain(|number, _| !gone.contains(number));
         for (number, last) in seen {
             let stored = known.entities.entry(number).or_insert(last);
@@ -333,6 +338,7 @@ impl<P: Place> Run<'_, P> {
             known.keys.clear();
             known.entities.clear();
             known.horizon_ms = i64::MIN;
+            known.keep.clear();
         }
     }
 

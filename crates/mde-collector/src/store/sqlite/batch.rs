@@ -63,7 +63,34 @@ pub(super) async fn append(
     let Some(frames) = frames else {
         return Err(not_open(batch));
     };
-    let row = frame::Row::new(batch.0, frames - 1, packed);
+    place(connection, frame::Row::new(batch.0, frames - 1, packed)).await?;
+    count_octets(connection, octets).await
+}
+
+/// Puts a frame back to where it was in a batch that is visible already, and counts it.
+pub(super) async fn restore(
+    connection: &mut SqliteConnection,
+    batch: BatchId,
+    seq: u32,
+    packed: frame::Packed,
+) -> Result<(), Fault> {
+    let octets = signed(packed.body.len() as u64);
+    sqlx::query(
+        "UPDATE batch SET frames = frames + 1, events = events + $2, raw_octets = raw_octets + $3, octets = octets + $4
+         WHERE id = $1",
+    )
+    .bind(batch.0)
+    .bind(packed.events)
+    .bind(packed.raw_octets)
+    .bind(octets)
+    .execute(&mut *connection)
+    .await?;
+    place(connection, frame::Row::new(batch.0, i64::from(seq), packed)).await?;
+    count_octets(connection, octets).await
+}
+
+/// A frame's row into its table.
+async fn place(connection: &mut SqliteConnection, row: frame::Row) -> Result<(), Fault> {
     sqlx::query("INSERT INTO frame (batch, seq, events, raw_octets, checksum, body) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(row.batch)
         .bind(row.seq)
@@ -71,9 +98,9 @@ pub(super) async fn append(
         .bind(row.raw_octets)
         .bind(row.checksum)
         .bind(row.body)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
-    count_octets(connection, octets).await
+    Ok(())
 }
 
 /// Shows the batch, stores its keys and makes progress. Any error takes all of it back.
@@ -95,7 +122,7 @@ pub(super) async fn commit(
         Some(count) => Some(show(connection, lease, &row, stream, count, now_ms).await?),
         None => None,
     };
-    keys::store(connection, &row, stream, &commit.keys, commit.progress.forget_before_ms).await?;
+    keys::store(connection, &row, stream, &commit.keys, &commit.progress).await?;
     entities::store(connection, &row, &commit.seen, &commit.gone).await?;
     trace::store(connection, &row, number, &commit.history, now_ms).await?;
     stream::progress(connection, &row, stream, &commit.progress).await?;

@@ -17,9 +17,14 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 /// What our files carry in their header. The first migration writes it.
 const APPLICATION_ID: i64 = 1_296_319_811;
 
+/// The formats that there have been.
+pub(super) fn formats() -> impl Iterator<Item = i64> {
+    MIGRATIONS.iter().map(|migration| migration.version)
+}
+
 /// The newest format that this version reads.
 pub(super) fn newest_format() -> i64 {
-    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
+    formats().max().unwrap_or_default()
 }
 
 /// Brings the tables to the newest format.
@@ -94,7 +99,9 @@ pub(super) async fn quick(connection: &mut SqliteConnection) -> Result<(), Fault
         "SELECT (SELECT max(id) FROM stream), (SELECT max(id) FROM batch), (SELECT max(id) FROM frame),
                 (SELECT max(stream) FROM version_key), (SELECT max(stream) FROM entity),
                 (SELECT max(newest_stream) FROM output), (SELECT max(batch) FROM position),
-                (SELECT max(id) FROM dead_letter), (SELECT max(row) FROM trace), (SELECT max(fence) FROM lease), (SELECT octets FROM store)",
+                 (SELECT max(id) FROM dead_letter), (SELECT max(row) FROM trace), (SELECT max(kind) FROM count),
+                 (SELECT max(id) FROM count_kind), (SELECT max(row) FROM passage), (SELECT max(noted_ms) FROM note),
+                 (SELECT max(fence) FROM lease), (SELECT octets FROM store)",
     )
     .fetch_one(connection)
     .await?;

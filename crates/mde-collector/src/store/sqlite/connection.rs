@@ -25,11 +25,12 @@ const CHECKPOINT_PAGES: &str = "4000";
 /// The log file is cut back to this after a burst. Unit: octets.
 const LOG_LIMIT: &str = "41943040";
 
-/// Page cache of the writing connection. Unit: KiB, negative by SQLite's convention.
-const WRITER_CACHE: &str = "-2048";
+/// Page cache of the writing connection. Unit: KiB, negative by SQLite's convention. It fills with the tenant: what it may
+/// take is what a large tenant needs beyond a small one.
+const WRITER_CACHE: &str = "-1024";
 
 /// Page cache of a reading connection: frames are read once, so little is worth keeping.
-const READER_CACHE: &str = "-512";
+const READER_CACHE: &str = "-256";
 
 /// How long SQLite waits for a lock that another connection holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -145,6 +146,7 @@ impl Connections {
     /// Waits for the work that is under way, runs `last` on the writer and closes everything.
     pub(super) async fn close(&self) -> Result<(), Fault> {
         let mut writer = Held::clear(self.writer.lock().await).await?;
+        super::lease::end_all(&mut writer).await?;
         sqlx::query("UPDATE store SET clean = 1").execute(&mut *writer).await?;
         for reader in &self.readers {
             if Arc::ptr_eq(reader, &self.writer) {

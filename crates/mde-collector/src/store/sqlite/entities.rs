@@ -166,3 +166,27 @@ pub(super) async fn absent(
         })
         .collect()
 }
+
+/// An entity with its stream's name: tenant, service, query, key, snapshot, content.
+type Named = (String, String, String, Vec<u8>, i64, Vec<u8>);
+
+/// The entities of an id in the present epochs of all streams. Reads the table from end to end.
+pub(super) async fn of_id(connection: &mut SqliteConnection, id: &str) -> Result<Vec<(StreamKey, Seen)>, Fault> {
+    let rows: Vec<Named> = sqlx::query_as(
+        "SELECT stream.tenant, stream.service, stream.query, entity.key, entity.snapshot, entity.content
+         FROM stream CROSS JOIN entity ON entity.stream = stream.id AND entity.epoch = stream.epoch
+         WHERE entity.id = $1 ORDER BY stream.id, entity.place",
+    )
+    .bind(id)
+    .fetch_all(connection)
+    .await?;
+    let torn = |_| Fault::Torn("an entity's key or hash is too long or short".to_owned());
+    rows.into_iter()
+        .map(|(tenant, service, query, key, snapshot, content)| {
+            let key = EntityKey(key.try_into().map_err(torn)?);
+            let content = content.try_into().map_err(torn)?;
+            let seen = Seen { key, id: id.to_owned(), snapshot: unsigned(snapshot), content };
+            Ok((stream::named(tenant, service, query), seen))
+        })
+        .collect()
+}

@@ -5,7 +5,7 @@ use super::fault::Fault;
 use crate::store::StoreError;
 use sqlx::{ConnectOptions, Connection};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The database. SQLite keeps its log and the log's index beside it (`-wal`, `-shm`).
@@ -47,8 +47,12 @@ impl Folder {
         let path = directory.join(LOCK);
         let lock = File::options().create(true).append(true).open(&path).map_err(disk)?;
         match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path: path.display().to_string() }),
+            // Its holder says who he is; where he cannot, the lock itself is enough.
+            Ok(()) => drop(lock.set_len(0).and_then(|()| writeln!(&lock, "{}", std::process::id()))),
+            Err(TryLockError::WouldBlock) => {
+                let pid = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+                return Err(StoreError::Locked { path: path.display().to_string(), pid });
+            }
             Err(TryLockError::Error(cause)) => return Err(disk(cause)),
         }
         let folder = Self { directory: directory.to_owned(), _lock: lock };
@@ -106,6 +110,11 @@ impl Folder {
 /// Where a folder's database is, or will be.
 pub(super) fn database_of(directory: &Path) -> PathBuf {
     directory.join(DATABASE)
+}
+
+/// Whether a folder has a database, or what is left of one.
+pub(super) fn is_begun(directory: &Path) -> bool {
+    HELPERS.iter().any(|helper| directory.join(format!("{DATABASE}{helper}")).exists())
 }
 
 /// Names in the folder that are not ours, in order. They are left alone; one log line names them.

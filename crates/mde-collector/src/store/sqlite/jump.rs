@@ -1,8 +1,9 @@
 //! Outputs that may lose events jump over frames that nobody else needs, so that a full outbox stops nobody.
 
 use super::fault::Fault;
-use super::{signed, unsigned};
-use crate::store::Jump;
+use super::{passage, signed, unsigned};
+use crate::record::Position;
+use crate::store::{Jump, Passing};
 use futures_util::TryStreamExt;
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub(super) async fn jump(
     connection: &mut SqliteConnection,
     optional: &[String],
     octets: u64,
+    now_ms: i64,
 ) -> Result<Vec<Jump>, Fault> {
     let names = serde_json::to_string(optional).map_err(|cause| Fault::Sql(sqlx::Error::Encode(cause.into())))?;
     let mut targets: BTreeMap<i64, i64> = BTreeMap::new();
@@ -69,6 +71,8 @@ pub(super) async fn jump(
                 .bind(number)
                 .execute(&mut *connection)
                 .await?;
+            let place = Position::after_batch(unsigned(number));
+            passage::note(connection, &output, stream, place, (Passing::Jumped, now_ms)).await?;
             *lost.entry(output).or_default() += unsigned(events);
         }
     }

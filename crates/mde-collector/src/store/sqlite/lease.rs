@@ -42,6 +42,14 @@ pub(super) async fn release(connection: &mut SqliteConnection, lease: &Lease) ->
     Ok(())
 }
 
+/// Whether one of them is held now.
+pub(super) async fn held(connection: &mut SqliteConnection, now_ms: i64) -> Result<bool, Fault> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM lease WHERE owner IS NOT NULL AND until_ms >= $1)")
+        .bind(now_ms)
+        .fetch_one(connection)
+        .await?)
+}
+
 /// Refuses a lease that is not the newest of its name. That its time has run out does no harm while nobody took it.
 pub(super) async fn require(connection: &mut SqliteConnection, lease: &Lease) -> Result<(), Fault> {
     let held: Option<i64> = sqlx::query_scalar("SELECT 1 FROM lease WHERE name = $1 AND owner = $2 AND fence = $3")

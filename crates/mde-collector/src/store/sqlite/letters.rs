@@ -188,10 +188,9 @@ struct Row {
 impl Row {
     /// As it is told.
     fn letter(self) -> DeadLetter {
-        let query = Some(self.query).filter(|query| !query.is_empty());
         DeadLetter {
             id: unsigned(self.id),
-            stream: StreamKey { tenant: self.tenant, service: self.stream_service, query },
+            stream: stream::named(self.tenant, self.stream_service, self.query),
             position: position::decode((self.batch, self.frame)),
             line: u32::try_from(self.line).unwrap_or(u32::MAX),
             reason: self.reason,

@@ -3,7 +3,6 @@
 use super::fault::Fault;
 use super::stream;
 use sqlx::SqliteConnection;
-use std::fmt::Write;
 
 /// Rows that one statement writes: as many pages may have to be kept in memory for taking it back.
 pub(super) const WRITE_CHUNK: usize = 250;
@@ -42,7 +41,9 @@ pub(super) fn json_array<T>(items: &[T], mut write: impl FnMut(&mut String, &T))
 
 /// Two digits for each octet, as `unhex` reads them.
 pub(super) fn hex(text: &mut String, octets: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for octet in octets {
-        write!(text, "{octet:02x}").expect("a String takes everything");
+        text.push(char::from(DIGITS[usize::from(octet >> 4)]));
+        text.push(char::from(DIGITS[usize::from(octet & 15)]));
     }
 }

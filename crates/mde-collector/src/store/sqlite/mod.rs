@@ -7,6 +7,7 @@ mod batch;
 mod check;
 mod collect;
 mod connection;
+mod counts;
 mod entities;
 mod fault;
 mod files;
@@ -16,7 +17,10 @@ mod keys;
 mod lease;
 mod letters;
 mod many;
+mod note;
 mod outputs;
+mod passage;
+mod portable;
 mod position;
 mod read;
 mod stream;
@@ -24,9 +28,11 @@ mod trace;
 
 pub use files::foreign_files;
 
+use super::portable::{Portable, Rows, Sink};
 use super::{
-    Attached, BatchId, Checkpoints, Commit, DeadLetter, DeadLetters, Depth, Entities, History, Jump, LastSeen, Lease,
-    Leases, Outbox, OutputState, Outputs, Refusal, StartAt, Store, StoreError, StreamState, Traced, WallClock,
+    Attached, BatchId, Checkpoints, Commit, CountKind, CountState, Counts, DeadLetter, DeadLetters, Depth, Entities,
+    History, Jump, Known, LastSeen, Lease, Leases, Note, Notes, Outbox, OutputState, Outputs, Passage, Place, Refusal,
+    Seen, StartAt, Store, StoreError, StreamState, Told, Traced, WallClock, Wanted,
 };
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey};
 use async_trait::async_trait;
@@ -76,6 +82,33 @@ pub async fn look(directory: &Path, now: WallClock) -> Result<SqliteStore, Store
     };
     let connections = Connections::alone(look.await.map_err(|fault: Fault| fault.at(&path))?);
     Ok(SqliteStore { connections, path, directory: Some(directory.to_owned()), now, folder: Mutex::new(None) })
+}
+
+/// Looks at every page, every frame's checksum and every sum of a folder's store, also while another process works on it;
+/// changes nothing. Returns the number of frames.
+///
+/// Errors: as [`look`], and `Damaged` for the first thing that is not as it was written.
+pub async fn verify(directory: &Path, now: WallClock) -> Result<u64, StoreError> {
+    let store = look(directory, now).await?;
+    let mut reader = store.reader().await?;
+    let whole = async {
+        // One picture for all questions, whatever is written meanwhile.
+        sqlx::query("BEGIN").execute(&mut *reader).await?;
+        check::structure(&mut reader, &store.path, false).await?;
+        check::quick(&mut reader).await?;
+        check::full(&mut reader).await?;
+        Ok(unsigned(sqlx::query_scalar("SELECT count(*) FROM frame").fetch_one(&mut *reader).await?))
+    };
+    let frames = whole.await;
+    // Nothing was written, so nothing depends on how it ends.
+    sqlx::query("ROLLBACK").execute(&mut *reader).await.ok();
+    store.named(frames)
+}
+
+/// Whether a folder has a store, whatever its condition.
+#[must_use]
+pub fn is_begun(directory: &Path) -> bool {
+    files::is_begun(directory)
 }
 
 /// Opens an empty store that lives as long as the value.
@@ -305,8 +338,9 @@ impl Outputs for SqliteStore {
     }
 
     async fn jump(&self, optional: &[String], bytes: u64) -> Result<Vec<Jump>, StoreError> {
+        let now_ms = (self.now)();
         let mut transaction = self.transaction().await?;
-        let result = jump::jump(&mut transaction, optional, bytes).await;
+        let result = jump::jump(&mut transaction, optional, bytes, now_ms).await;
         let jumped = self.end(transaction, result).await?;
         if !jumped.is_empty() {
             self.named(collect::free(&self.connections).await)?;
@@ -405,10 +439,139 @@ impl Entities for SqliteStore {
 }
 
 #[async_trait]
+impl Counts for SqliteStore {
+    async fn counts(
+        &self,
+        stream: &StreamKey,
+        names: &[&str],
+        keys: &[EntityKey],
+    ) -> Result<Vec<Vec<Option<Known>>>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(counts::find(&mut reader, stream, names, keys).await)
+    }
+
+    async fn want(
+        &self,
+        stream: &StreamKey,
+        names: &[&str],
+        entities: &[(EntityKey, String)],
+    ) -> Result<(), StoreError> {
+        let now_ms = (self.now)();
+        let mut transaction = self.transaction().await?;
+        let result = counts::want(&mut transaction, stream, names, entities, now_ms).await;
+        self.end(transaction, result).await
+    }
+
+    async fn stale(
+        &self,
+        stream: &StreamKey,
+        names: &[&str],
+        since_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<Wanted>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(counts::stale(&mut reader, stream, names, since_ms, limit).await)
+    }
+
+    async fn tell(&self, stream: &StreamKey, taken_ms: i64, told: &[Told]) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::tell(&mut transaction, stream, taken_ms, told).await;
+        self.end(transaction, result).await
+    }
+
+    async fn tell_read(
+        &self,
+        stream: &StreamKey,
+        name: &str,
+        taken_ms: i64,
+        values: &[(EntityKey, u64)],
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::tell_read(&mut transaction, stream, name, taken_ms, values).await;
+        self.end(transaction, result).await
+    }
+
+    async fn read_ended(&self, stream: &StreamKey, name: &str, taken_ms: i64, zero: bool) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::read_ended(&mut transaction, stream, name, taken_ms, zero).await;
+        self.end(transaction, result).await
+    }
+
+    async fn choose(&self, stream: &StreamKey, name: &str, method: &str, reason: &str) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::choose(&mut transaction, stream, name, method, reason).await;
+        self.end(transaction, result).await
+    }
+
+    async fn trouble(&self, stream: &StreamKey, name: &str, trouble: Option<&str>) -> Result<(), StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::trouble(&mut transaction, stream, name, trouble).await;
+        self.end(transaction, result).await
+    }
+
+    async fn count_kinds(&self, stream: &StreamKey) -> Result<Vec<CountKind>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(counts::all_kinds(&mut reader, stream).await)
+    }
+
+    async fn count_states(&self, stream: &StreamKey) -> Result<Vec<CountState>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(counts::states(&mut reader, stream).await)
+    }
+
+    async fn prune_counts(&self, stream: &StreamKey) -> Result<u64, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::prune(&mut transaction, stream).await;
+        self.end(transaction, result).await
+    }
+
+    async fn forget_counts(&self, stream: &StreamKey, before_ms: i64) -> Result<u64, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = counts::forget(&mut transaction, stream, before_ms).await;
+        self.end(transaction, result).await
+    }
+}
+
+#[async_trait]
 impl History for SqliteStore {
     async fn history(&self, id: &str, limit: u32) -> Result<Vec<Traced>, StoreError> {
         let mut reader = self.reader().await?;
         self.named(trace::find(&mut reader, id, limit).await)
+    }
+
+    async fn sightings(&self, id: &str) -> Result<Vec<(StreamKey, Seen)>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(entities::of_id(&mut reader, id).await)
+    }
+
+    async fn places(&self) -> Result<Vec<Place>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(passage::places(&mut reader).await)
+    }
+
+    async fn passage(
+        &self,
+        output: &str,
+        stream: &StreamKey,
+        position: Position,
+    ) -> Result<Option<Passage>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(passage::first(&mut reader, output, stream, position).await)
+    }
+}
+
+#[async_trait]
+impl Notes for SqliteStore {
+    async fn note(&self, notes: &[Note]) -> Result<(), StoreError> {
+        let now_ms = (self.now)();
+        let mut transaction = self.transaction().await?;
+        let result = note::put(&mut transaction, notes, now_ms).await;
+        self.end(transaction, result).await
+    }
+
+    async fn notes(&self) -> Result<Vec<Note>, StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(note::all(&mut reader).await)
     }
 }
 
@@ -422,6 +585,26 @@ impl Leases for SqliteStore {
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let mut transaction = self.transaction().await?;
         let result = lease::release(&mut transaction, lease).await;
+        self.end(transaction, result).await
+    }
+
+    async fn at_work(&self) -> Result<bool, StoreError> {
+        let now_ms = (self.now)();
+        let mut reader = self.reader().await?;
+        self.named(lease::held(&mut reader, now_ms).await)
+    }
+}
+
+#[async_trait]
+impl Portable for SqliteStore {
+    async fn export(&self, sink: &mut Sink<'_>) -> Result<(), StoreError> {
+        let mut reader = self.reader().await?;
+        self.named(portable::export(&mut reader, sink).await)
+    }
+
+    async fn import(&self, rows: &mut Rows<'_>) -> Result<u64, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let result = portable::import(&mut transaction, rows).await;
         self.end(transaction, result).await
     }
 }

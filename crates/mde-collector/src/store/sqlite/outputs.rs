@@ -2,7 +2,7 @@
 
 use super::connection::Connections;
 use super::fault::Fault;
-use super::{collect, letters, read, signed, unsigned};
+use super::{collect, letters, passage, read, signed, unsigned};
 use crate::store::{OutputState, REMOVED_KEPT};
 use sqlx::SqliteConnection;
 
@@ -90,6 +90,7 @@ async fn hand_over(connection: &mut SqliteConnection, heir: &str, old: &str) -> 
         .execute(&mut *connection)
         .await?;
     letters::hand_over(connection, heir, old).await?;
+    passage::hand_over(connection, heir, old).await?;
     // What is left are streams that the heir does not take.
     let lost_events: Option<i64> = sqlx::query_scalar(
         "DELETE FROM output WHERE name = $1 AND NOT EXISTS (SELECT 1 FROM position WHERE output = $1)
@@ -178,6 +179,7 @@ pub(super) async fn drop_one(connection: &mut SqliteConnection, name: &str) -> R
     };
     let state = state(connection, row).await?;
     letters::forget(connection, name).await?;
+    passage::forget(connection, name).await?;
     for statement in ["DELETE FROM position WHERE output = $1", "DELETE FROM output WHERE name = $1"] {
         sqlx::query(statement).bind(name).execute(&mut *connection).await?;
     }

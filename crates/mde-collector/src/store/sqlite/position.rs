@@ -1,9 +1,9 @@
 //! Where outputs stand in each stream, and what they want to find again.
 
 use super::fault::Fault;
-use super::{signed, stream, unsigned};
+use super::{passage, signed, stream, unsigned};
 use crate::record::{Position, StreamKey};
-use crate::store::{Attached, StartAt};
+use crate::store::{Attached, Passing, StartAt};
 use sqlx::SqliteConnection;
 
 /// Makes an output known for a stream, on their first meeting as `start` says, and tells where it stands.
@@ -30,6 +30,9 @@ pub(super) async fn attach(
         StartAt::Now | StartAt::Oldest => Position::START,
     };
     place(connection, output, row.id, position).await?;
+    if position != Position::START {
+        passage::note(connection, output, row.id, position, (Passing::Began, now_ms)).await?;
+    }
     Ok(Attached { stream: stream.clone(), position })
 }
 
@@ -139,6 +142,7 @@ pub(super) async fn advance(
             .bind(i64::from(new.frame))
             .execute(&mut *connection)
             .await?;
+        passage::note(connection, output, row.id, *new, (Passing::Delivered, now_ms)).await?;
     }
     let kept = sqlx::query("UPDATE output SET memory = coalesce($2, memory), used_ms = $3 WHERE name = $1")
         .bind(output)

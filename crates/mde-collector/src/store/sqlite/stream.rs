@@ -26,11 +26,7 @@ pub(super) struct Row {
 impl Row {
     /// What the other rooms call it.
     fn key(&self) -> StreamKey {
-        StreamKey {
-            tenant: self.tenant.clone(),
-            service: self.service.clone(),
-            query: Some(self.query.clone()).filter(|query| !query.is_empty()),
-        }
+        named(self.tenant.clone(), self.service.clone(), self.query.clone())
     }
 
     /// What the pull half sees of it.
@@ -42,6 +38,11 @@ impl Row {
             last_batch: unsigned(self.last_batch),
         }
     }
+}
+
+/// A stream's name from its three columns.
+pub(super) fn named(tenant: String, service: String, query: String) -> StreamKey {
+    StreamKey { tenant, service, query: Some(query).filter(|query| !query.is_empty()) }
 }
 
 /// The stream, if the store has met it.
@@ -121,6 +122,7 @@ pub(super) async fn start_again(
     .bind(Vec::new())
     .fetch_one(&mut *connection)
     .await?;
+    keys::keep(connection, row.id, &[]).await?;
     many::sweep_old_epochs(connection, &row, keys::SWEEP).await?;
     Ok(row.state())
 }

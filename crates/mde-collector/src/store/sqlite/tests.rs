@@ -4,6 +4,7 @@ mod damage;
 mod formats;
 mod kill;
 mod measure;
+mod portable;
 
 use super::{SqliteStore, open, open_memory};
 use crate::store::Store;

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::many::{self, QUESTION_CHUNK};
 use super::{signed, stream, unsigned};
-use crate::record::{StreamKey, VersionKey};
+use crate::record::VersionKey;
 use crate::store::{HISTORY_KEPT, Trace, Traced};
 use sqlx::SqliteConnection;
 use std::fmt::Write;
@@ -21,25 +21,30 @@ pub(super) async fn store(
 ) -> Result<(), Fault> {
     prune(connection, traces.len(), now_ms).await?;
     for chunk in traces.chunks(QUESTION_CHUNK) {
-        // Text: 32 hex digits of the key, 20 places of the time, 20 of the events, 20 of the length of what comes next,
-        // hex of the id, hex of the request.
+        // Text: 32 hex digits of the key, 20 places of the time, 20 of the events, 20 of where the id ends, 20 of where the
+        // request ends, hex of the id, of the request, of the version.
         sqlx::query(
-            "INSERT INTO trace (stored_ms, stream, batch, key, time_ms, events, id, request)
+            "INSERT INTO trace (stored_ms, stream, batch, key, time_ms, events, id, request, version)
              SELECT $1, $2, $3, unhex(substr(value, 1, 32)), CAST(substr(value, 33, 20) AS INTEGER),
                     CAST(substr(value, 53, 20) AS INTEGER),
-                    CAST(unhex(substr(value, 93, CAST(substr(value, 73, 20) AS INTEGER))) AS TEXT),
-                    CAST(unhex(substr(value, 93 + CAST(substr(value, 73, 20) AS INTEGER))) AS TEXT)
-             FROM json_each($4)",
+                    CAST(unhex(substr(value, 113, id)) AS TEXT),
+                    CAST(unhex(substr(value, 113 + id, request - id)) AS TEXT),
+                    CAST(unhex(substr(value, 113 + request)) AS TEXT)
+             FROM (SELECT value, CAST(substr(value, 73, 20) AS INTEGER) AS id,
+                          CAST(substr(value, 93, 20) AS INTEGER) AS request FROM json_each($4))",
         )
         .bind(now_ms)
         .bind(row.id)
         .bind(batch.map(signed))
         .bind(many::json_array(chunk, |text, trace| {
             many::hex(text, &trace.key.0);
-            write!(text, "{:+020}{:020}{:020}", trace.time_ms, signed(trace.events), 2 * trace.id.len())
+            let id = 2 * trace.id.len();
+            let request = id + 2 * trace.request_id.len();
+            write!(text, "{:+020}{:020}{id:020}{request:020}", trace.time_ms, signed(trace.events))
                 .expect("a String takes everything");
             many::hex(text, trace.id.as_bytes());
             many::hex(text, trace.request_id.as_bytes());
+            many::hex(text, trace.version.as_bytes());
         }))
         .execute(&mut *connection)
         .await?;
@@ -82,6 +87,7 @@ struct Row {
     key: Vec<u8>,
     time_ms: i64,
     request: String,
+    version: String,
     events: i64,
 }
 
@@ -98,9 +104,8 @@ pub(super) async fn find(connection: &mut SqliteConnection, id: &str, limit: u32
     rows.into_iter()
         .map(|row| {
             let key = row.key.try_into().map_err(|_| Fault::Torn("a trace's key is too long or short".to_owned()))?;
-            let query = Some(row.query).filter(|query| !query.is_empty());
             Ok(Traced {
-                stream: StreamKey { tenant: row.tenant, service: row.service, query },
+                stream: stream::named(row.tenant, row.service, row.query),
                 stored_ms: row.stored_ms,
                 batch: row.batch.map(unsigned),
                 trace: Trace {
@@ -108,6 +113,7 @@ pub(super) async fn find(connection: &mut SqliteConnection, id: &str, limit: u32
                     key: VersionKey(key),
                     time_ms: row.time_ms,
                     request_id: row.request,
+                    version: row.version,
                     events: unsigned(row.events),
                 },
             })

@@ -71,7 +71,12 @@ impl Bench {
 
     /// Starts the binary in the folder.
     pub fn launch(&self, arguments: &[&str]) -> Running {
-        let running = Running::start(self.folder.path(), arguments);
+        self.launch_in(arguments, &[])
+    }
+
+    /// Starts the binary in the folder, with these variables in its environment.
+    pub fn launch_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
+        let running = Running::start(self.folder.path(), arguments, environment);
         self.said.lock().expect("no panic").extend(running.said());
         running
     }

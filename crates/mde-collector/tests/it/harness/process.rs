@@ -47,10 +47,11 @@ pub struct Ended {
 }
 
 impl Running {
-    /// Starts the binary in a folder.
-    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+    /// Starts the binary in a folder, with these variables in its environment.
+    pub fn start(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mde-collector"));
         command.current_dir(folder).args(arguments).env_remove("RUST_LOG").env_remove("CONFIG_FILE");
+        command.envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the binary starts");
         let (stdout, out) = keep(child.stdout.take().expect("piped"));

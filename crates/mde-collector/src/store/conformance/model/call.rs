@@ -87,6 +87,7 @@ pub(super) struct Move {
     pub(super) checkpoint_ms: Option<i64>,
     pub(super) backwards: bool,
     pub(super) forget_before_ms: Option<i64>,
+    pub(super) keep: Vec<(i64, i64)>,
 }
 
 /// Calls in the proportion in which they get far: most commits meet an open batch and a lease that is held.
@@ -95,8 +96,16 @@ pub(super) fn calls() -> impl Strategy<Value = Call> {
     let stream = 0..STREAMS;
     // The newest lease most of the time, any old one now and then.
     let lease = prop_oneof![6 => Just(0_usize), 1 => 0..8_usize];
-    let progress = (prop::option::of(0..60_i64), prop::bool::weighted(0.2), prop::option::weighted(0.4, 0..60_i64))
-        .prop_map(|(checkpoint_ms, backwards, forget_before_ms)| Move { checkpoint_ms, backwards, forget_before_ms });
+    let spans = vec((0..60_i64, 0..20_i64).prop_map(|(from_ms, length_ms)| (from_ms, from_ms + length_ms)), 0..3);
+    let forget = (prop::option::weighted(0.4, 0..60_i64), spans);
+    let progress = (prop::option::of(0..60_i64), prop::bool::weighted(0.2), forget).prop_map(
+        |(checkpoint_ms, backwards, (forget_before_ms, keep))| Move {
+            checkpoint_ms,
+            backwards,
+            forget_before_ms,
+            keep,
+        },
+    );
     let epoch_behind = prop_oneof![8 => Just(0_u64), 1 => 1..3_u64];
     prop_oneof![
         1 => (1..40_i64).prop_map(Call::Wait),

@@ -13,6 +13,7 @@ pub(super) struct ModelStream {
     pub(super) memory: String,
     pub(super) last_batch: u64,
     pub(super) horizon_ms: i64,
+    pub(super) keep: Vec<(i64, i64)>,
     pub(super) keys: BTreeMap<u64, i64>,
     pub(super) entities: BTreeMap<u64, LastSeen>,
     /// Visible frames that nobody has removed: events, octets on disk, time of storing.

@@ -52,7 +52,7 @@ async fn make(disk: &Disk, format: i64, clean: bool) {
 
 #[tokio::test]
 async fn a_file_of_any_older_format_is_brought_up_with_everything_in_it() {
-    for format in 1..=check::newest_format() {
+    for format in check::formats() {
         for clean in [true, false] {
             let mut disk = Disk::new();
             make(&disk, format, clean).await;

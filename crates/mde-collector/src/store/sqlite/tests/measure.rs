@@ -121,6 +121,7 @@ async fn commits(traced: bool) {
             key: stored.key,
             time_ms: 1_760_000_000_000,
             request_id: "2f0a8f4c-6d0b-4f0e-9d3e-0a1b2c3d4e5f".to_owned(),
+            version: format!("{:?}01234567\02026-11-24T09:00:00.1234567Z", stored.key),
             events: 1,
         };
         let history = if traced { keys.iter().map(trace).collect() } else { Vec::new() };

@@ -1,0 +1,62 @@
+//! `config`: what a configuration may hold, an example of one, and an official one in our own layout.
+
+use super::{DONE, Source, USAGE, give, say};
+use crate::config::{Original, convert, example, schema};
+use clap::{Args, Subcommand};
+
+/// Schema, example and conversion of configurations.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mde-collector config example > config.yaml\n  mde-collector config schema > mde-collector.schema.json\n  mde-collector config convert --config official.yaml > config.yaml"
+)]
+pub struct Config {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What is given.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// JSON Schema, for editors.
+    Schema,
+    /// A commented configuration with every key.
+    Example,
+    /// A configuration of the official collector in our own layout, and on stderr what was changed.
+    Convert(Source),
+}
+
+impl Config {
+    /// Gives it, and the exit code.
+    pub fn run(self) -> u8 {
+        match self.command {
+            Command::Schema => give(serde_json::to_string_pretty(&schema()).expect("a schema is JSON")),
+            Command::Example => give(example().trim_end()),
+            Command::Convert(source) => return converted(&source),
+        }
+        DONE
+    }
+}
+
+/// Converts what the command line names.
+fn converted(source: &Source) -> u8 {
+    let original = match (&source.job_config_loc, &source.collector_config_loc, &source.config) {
+        (Some(job), Some(collector), _) => Original::Job(job, collector),
+        (_, _, Some(file)) => Original::File(file),
+        _ => {
+            say("no configuration: name one with --config FILE, or set CONFIG_FILE");
+            return USAGE;
+        }
+    };
+    match convert(original, &|name| std::env::var(name).ok()) {
+        Ok(converted) => {
+            converted.changes.iter().for_each(say);
+            say(format_args!("{} changes; comments are not carried over", converted.changes.len()));
+            give(converted.text.trim_end());
+            DONE
+        }
+        Err(problems) => {
+            problems.0.iter().for_each(say);
+            USAGE
+        }
+    }
+}

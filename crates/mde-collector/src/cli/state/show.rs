@@ -1,0 +1,268 @@
+//! `state show`: how everything stands, as a table or as JSON.
+
+use super::super::{STORE, give, place, quotas, say};
+use super::change::ended;
+use super::table::{Side, Table, wrapped};
+use super::{Format, Show, configuration};
+use crate::config::{Config, Persistence};
+use crate::pipeline::survey::{self, Only, survey};
+use crate::quota;
+use crate::status::{Notes, OutputStatus, OutputWord, QuotaStatus, Status, StreamStatus, Word};
+use crate::store::Notes as _;
+use std::fmt::Write;
+
+/// Shows it.
+pub(super) async fn run(Show { source, chosen, format }: Show) -> Result<(), u8> {
+    let config = configuration(&source)?;
+    let chosen = chosen.resolve(&config)?;
+    let store = place::look(&config).await?;
+    let notes = Notes::read(&ended(store.notes().await)?);
+    let only = Only { services: &chosen.services, tenants: &chosen.tenants };
+    let quota = spent(&config).await?;
+    let status = ended(survey(&config, only, &store, &notes, quota, place::wall()()).await)?;
+    match format {
+        Format::Json => give(serde_json::to_string(&status).expect("a status has a JSON form")),
+        Format::Table => give(picture(&status, super::table::width()).trim_end()),
+    }
+    Ok(())
+}
+
+/// What was spent of the quotas; nothing where nobody has written any of it down.
+async fn spent(config: &Config) -> Result<Vec<QuotaStatus>, u8> {
+    let persistence = &config.globals.persistence;
+    if !matches!(persistence, Persistence::Filesystem { directory } if quota::is_begun(directory)) {
+        return Ok(Vec::new());
+    }
+    let quotas = quotas(config, persistence).await?;
+    survey::quota(config, &quotas).await.map_err(|error| {
+        say(format_args!("failed to {error}"));
+        STORE
+    })
+}
+
+/// The whole picture within so many columns.
+fn picture(status: &Status, width: usize) -> String {
+    let mut text = streams(&status.streams, width);
+    text.push('\n');
+    text += &outputs(&status.outputs, width);
+    for quota in &status.quota {
+        let (minute, hour) = (quota.minute, quota.hour);
+        writeln!(
+            text,
+            "\nquota    {} {}: {}/{} in the last minute, {}/{} in the last hour",
+            quota.tenant, quota.family, minute.used, minute.limit, hour.used, hour.limit
+        )
+        .expect("a String takes everything");
+    }
+    let (bytes, most) = (size(status.outbox.bytes), size(status.outbox.max_bytes));
+    writeln!(text, "\noutbox   {bytes} of {most}").expect("a String takes everything");
+    text
+}
+
+/// A row for each stream, and below it what a person may have to know.
+fn streams(rows: &[StreamStatus], width: usize) -> String {
+    let columns = [
+        ("STREAM", Side::Left),
+        ("STATE", Side::Left),
+        ("READ UP TO (UTC)", Side::Left),
+        ("LAG", Side::Right),
+        ("EVENTS", Side::Right),
+    ];
+    let mut table = Table::new(&columns, width);
+    for row in rows {
+        let name = [Some(&row.tenant), Some(&row.service), row.query.as_ref()];
+        let name: Vec<&str> = name.into_iter().flatten().map(String::as_str).collect();
+        table.row([
+            name.join("/"),
+            row.state.to_string(),
+            row.checkpoint.as_ref().map_or_else(|| "-".to_owned(), |checkpoint| clock(checkpoint)),
+            row.lag_s.map_or_else(|| "-".to_owned(), age),
+            row.last_pull.map_or_else(|| "-".to_owned(), |pull| pull.events.to_string()),
+        ]);
+        if let Some(snapshot) = &row.snapshot {
+            let whole = if snapshot.complete { "complete" } else { "not complete" };
+            table.below(&wrapped(&format!("snapshot {}: {} entities, {whole}", snapshot.id, snapshot.count), width));
+        }
+        for aside in &row.set_aside {
+            let what = aside.id.as_ref().map_or_else(String::new, |id| format!(" {id}"));
+            let (from, to) = (clock(&aside.from), clock(&aside.to));
+            table.below(&wrapped(&format!("set aside{what}: {from} to {to}: {}", aside.reason), width));
+        }
+        if let Some(error) = &row.error {
+            table.below(&wrapped(&format!("error: {error}"), width));
+        }
+        if !row.advice.starts_with(Word::Current.advice()) {
+            table.below(&wrapped(&format!("do: {}", row.advice), width));
+        }
+    }
+    table.text()
+}
+
+/// A row for each output.
+fn outputs(rows: &[OutputStatus], width: usize) -> String {
+    let columns = [
+        ("OUTPUT", Side::Left),
+        ("STATE", Side::Left),
+        ("WAITING", Side::Right),
+        ("ON DISK", Side::Right),
+        ("OLDEST", Side::Right),
+        ("DEAD", Side::Right),
+        ("LOST", Side::Right),
+        ("ON WAY", Side::Right),
+    ];
+    let mut table = Table::new(&columns, width);
+    for row in rows {
+        table.row([
+            row.name.clone(),
+            row.state.to_string(),
+            row.depth_events.to_string(),
+            size(row.depth_bytes),
+            row.oldest_s.map_or_else(|| "-".to_owned(), age),
+            row.dead_letters.to_string(),
+            row.lost_events.to_string(),
+            row.unconfirmed.to_string(),
+        ]);
+        let advice = match row.state {
+            OutputWord::Retrying => Some(row.state.advice()),
+            _ if row.dead_letters > 0 => Some(OutputWord::Refusing.advice()),
+            _ => None,
+        };
+        if let Some(advice) = advice {
+            table.below(&wrapped(&format!("do: {advice}"), width));
+        }
+    }
+    table.text()
+}
+
+/// A moment for a person: to the second, without the letters.
+fn clock(moment: &str) -> String {
+    match (moment.get(..10), moment.get(11..19)) {
+        (Some(date), Some(time)) => format!("{date} {time}"),
+        _ => moment.to_owned(),
+    }
+}
+
+/// An age in its largest unit, and the next one where that says more.
+pub(in crate::cli) fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// Octets in the largest unit of which there is at least one.
+fn size(octets: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let Some(power) = (1..=units.len()).rev().find(|power| octets >> (10 * power) > 0) else {
+        return format!("{octets} B");
+    };
+    // Tenths, without a float.
+    let tenths = (u128::from(octets) * 10) >> (10 * power);
+    format!("{}.{} {}", tenths / 10, tenths % 10, units[power - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{LastPull, OutboxStatus, PositionStatus, SetAside, SnapshotStatus};
+
+    /// One of everything.
+    fn status() -> Status {
+        let stream = |service: &str, state, advice: &str| StreamStatus {
+            tenant: "acme".to_owned(),
+            service: service.to_owned(),
+            query: None,
+            backend: "mde",
+            state,
+            checkpoint: Some("2026-11-24T16:30:00.000Z".to_owned()),
+            lag_s: Some(12),
+            last_pull: Some(LastPull { requests: 3, rows: 120, events: 240, repeated: 7 }),
+            snapshot: None,
+            set_aside: Vec::new(),
+            counts_age_s: None,
+            error: None,
+            advice: advice.to_owned(),
+        };
+        let reason = "the server failed with status 503 each time that this window was asked for".to_owned();
+        let (from, to) = ("2026-11-24T09:00:00.000Z".to_owned(), "2026-11-24T09:00:00.001Z".to_owned());
+        let alerts = StreamStatus {
+            set_aside: vec![SetAside { from, to, id: Some("da_1".to_owned()), reason }],
+            ..stream("alerts", Word::Incomplete, Word::Incomplete.advice())
+        };
+        let snapshot = Some(SnapshotStatus { id: "1764000000000".to_owned(), complete: true, count: 50_000 });
+        let machines = StreamStatus { snapshot, ..stream("machines", Word::Waiting, Word::Waiting.advice()) };
+        let denied = StreamStatus {
+            query: Some("logons".to_owned()),
+            checkpoint: None,
+            lag_s: None,
+            last_pull: None,
+            error: Some("ask for hunting rows: 403, the application lacks a role".to_owned()),
+            ..stream(
+                "advanced_hunting",
+                Word::Denied,
+                "grant the application AdvancedQuery.Read.All, with admin consent",
+            )
+        };
+        let output = |name: &str, state, dead_letters| OutputStatus {
+            name: name.to_owned(),
+            state,
+            position: vec![PositionStatus { stream: "acme/alerts".to_owned(), batch: 3, frame: None }],
+            depth_events: 1_204,
+            depth_bytes: 734_003,
+            oldest_s: Some(4_000),
+            dead_letters,
+            unconfirmed: 90,
+            lost_events: 0,
+        };
+        Status {
+            streams: vec![alerts, machines, denied],
+            outputs: vec![output("devo_1", OutputWord::Connected, 0), output("files", OutputWord::Refusing, 2)],
+            quota: Vec::new(),
+            outbox: OutboxStatus { bytes: 734_003, max_bytes: 4 << 30 },
+        }
+    }
+
+    #[test]
+    fn the_table_is_as_it_is_drawn_here_and_fits_into_80_columns() {
+        let text = picture(&status(), 80);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert_eq!(text, include_str!("golden/show.txt"), "{text}");
+    }
+
+    #[test]
+    fn in_100_columns_nothing_is_cut() {
+        let text = picture(&status(), 100);
+        assert!(text.lines().all(|line| line.chars().count() <= 100) && !text.contains('…'), "{text}");
+    }
+
+    #[test]
+    fn ages_and_sizes_are_told_in_two_units_at_most() {
+        let ages = [0, 59, 60, 3_599, 3_600, 86_400, 90_061].map(age);
+        assert_eq!(ages, ["0s", "59s", "1m00s", "59m59s", "1h00m", "1d00h", "1d01h"]);
+        let sizes = [0, 1_023, 1_024, 1_536, 734_003, 4 << 30, u64::MAX].map(size);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "716.7 KiB", "4.0 GiB", "16777215.9 TiB"]);
+    }
+
+    #[test]
+    fn the_json_has_the_names_that_are_promised() {
+        let json = serde_json::to_value(status()).expect("JSON");
+        let names = |value: &serde_json::Value| {
+            value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names(&json), "outbox outputs quota streams");
+        assert_eq!(
+            names(&json["streams"][0]),
+            "advice backend checkpoint counts_age_s error lag_s last_pull query service set_aside snapshot state tenant"
+        );
+        assert_eq!(names(&json["streams"][0]["last_pull"]), "events repeated requests rows");
+        assert_eq!(names(&json["streams"][0]["set_aside"][0]), "from id reason to");
+        assert_eq!(names(&json["streams"][1]["snapshot"]), "complete count id");
+        assert_eq!(
+            names(&json["outputs"][0]),
+            "dead_letters depth_bytes depth_events lost_events name oldest_s position state unconfirmed"
+        );
+        assert_eq!(names(&json["outbox"]), "bytes max_bytes");
+    }
+}

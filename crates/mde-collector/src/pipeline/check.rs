@@ -1,0 +1,256 @@
+//! `check`: whether a configuration would work, by asking everybody that it names and sending no event.
+
+use super::clock::{self, Clock};
+use super::run::RunError;
+use super::setup::{Clients, Tenant};
+use crate::config::{Config, Input, OutputEntry, ServiceConfig};
+use crate::output;
+use crate::pull::clock::SPREAD_WARNING_MS;
+use crate::quota::{Quotas, TenantBudget};
+use crate::record::ErrorClass;
+use mde_client::budget::Priority;
+use mde_client::hunting::{Endpoint, Hunter};
+use mde_client::query::Query;
+use mde_client::{Error, ErrorKind, Get};
+use serde::Serialize;
+use std::error::Error as _;
+use std::sync::Arc;
+
+/// Day on which the older hunting endpoint stops answering. Source: vendor's announcement, read 2026-11.
+const HUNTING_ENDS: &str = "2027-02-01";
+
+/// How something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It works.
+    Pass,
+    /// It works, and a person should know something.
+    Warn,
+    /// It does not work, for want of a right: a role, or credentials.
+    Denied,
+    /// It does not work.
+    Fail,
+}
+
+/// What was looked at, and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// `credentials`, `clock`, `service`, `quota` or `output`.
+    pub kind: &'static str,
+    /// The name of the input; none for outputs.
+    pub tenant: Option<String>,
+    /// The name of the service or output; none for what concerns a whole tenant.
+    pub name: Option<String>,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do.
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    /// Something that works.
+    fn pass(kind: &'static str, found: impl Into<String>) -> Self {
+        Self { kind, tenant: None, name: None, verdict: Verdict::Pass, found: found.into(), fix: None }
+    }
+
+    /// Another verdict, with what to do.
+    fn but(self, verdict: Verdict, fix: impl Into<String>) -> Self {
+        Self { verdict, fix: Some(fix.into()), ..self }
+    }
+
+    /// What it is about.
+    fn of(self, tenant: Option<&Input>, name: Option<&str>) -> Self {
+        Self { tenant: tenant.map(|input| input.name.clone()), name: name.map(str::to_owned), ..self }
+    }
+}
+
+/// Looks at everything, tenants and outputs at once; in the order of the configuration.
+///
+/// # Errors
+/// What cannot even be set up.
+pub async fn check(
+    config: &Config,
+    tenants: &[String],
+    quotas: &Quotas,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Finding>, RunError> {
+    let asked = config.inputs.iter().filter(|input| tenants.is_empty() || tenants.contains(&input.name));
+    let mut set_up = Vec::new();
+    for input in asked {
+        let budget = quotas.of(input);
+        set_up.push((input, Tenant::new(input, budget.clone(), clock)?, budget));
+    }
+    let inputs = set_up.iter().map(|(input, tenant, budget)| async {
+        let mut findings = tenant_findings(input, tenant, &**clock).await;
+        findings.push(quota_finding(budget).await.of(Some(input), None));
+        findings
+    });
+    let outputs = config.outputs.iter().map(|entry| output_finding(entry, clock.wall_ms()));
+    let (inputs, outputs) =
+        futures_util::future::join(futures_util::future::join_all(inputs), futures_util::future::join_all(outputs))
+            .await;
+    Ok(inputs.into_iter().flatten().chain(outputs).collect())
+}
+
+/// Credentials, clocks and services of one tenant.
+async fn tenant_findings(input: &Input, tenant: &Tenant, clock: &dyn Clock) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut roles = None;
+    let graph_alone = input.services.iter().all(|service| !service.queries.is_empty());
+    let tokens = tenant.shared().defender.tokens();
+    match tokens.token().await {
+        Ok(token) => {
+            roles = token.roles();
+            let found = match &roles {
+                Some(roles) => format!("token granted, with {} roles", roles.len()),
+                None => "token granted; its roles cannot be read".to_owned(),
+            };
+            findings.push(Finding::pass("credentials", found).of(Some(input), None));
+        }
+        // Hunting alone can do without this API's token.
+        Err(error) if !graph_alone => {
+            findings.push(failed("credentials", &error).of(Some(input), None));
+            return findings;
+        }
+        Err(_) => {}
+    }
+    for service in &input.services {
+        let clients = tenant.clients(service);
+        let finding = match service.queries.is_empty() {
+            true => list_finding(input, service, &clients, roles.as_deref()).await,
+            false => hunting_finding(input, &clients).await,
+        };
+        findings.push(finding.of(Some(input), Some(service.def.name)));
+    }
+    let reading = clock::read(clock, None, tokens.date());
+    if reading.spread_ms > SPREAD_WARNING_MS {
+        let found = format!("this machine's clock and Microsoft's differ by {} s", reading.spread_ms / 1_000);
+        let finding = Finding::pass("clock", found).but(Verdict::Warn, "let a time service set this machine's clock");
+        findings.insert(1.min(findings.len()), finding.of(Some(input), None));
+    }
+    findings
+}
+
+/// A service that is read as a list: its role, and one row of it.
+async fn list_finding(input: &Input, service: &ServiceConfig, clients: &Clients, roles: Option<&[String]>) -> Finding {
+    let endpoint = &service.def.endpoint;
+    if let Some(roles) = roles
+        && !endpoint.roles.iter().any(|role| roles.iter().any(|granted| granted == role))
+    {
+        return lacking(input, "WindowsDefenderATP", &[endpoint.roles[0]]);
+    }
+    let ask = Get::new(endpoint.path, endpoint.family, Priority::Lists).query(Query::new().top(1));
+    let read = async {
+        let mut answer = clients.defender.get(&ask).await?;
+        while answer.page.next().await?.is_some() {}
+        Ok::<_, Error>(())
+    };
+    match read.await {
+        Ok(()) => Finding::pass("service", format!("{} granted, {} answers", endpoint.roles[0], endpoint.path)),
+        Err(error) => match error.kind() {
+            ErrorKind::Forbidden { missing } if !missing.is_empty() => {
+                let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
+                lacking(input, "WindowsDefenderATP", &missing)
+            }
+            _ => failed("service", &error),
+        },
+    }
+}
+
+/// Hunting: which of its two endpoints the application may use.
+async fn hunting_finding(input: &Input, clients: &Clients) -> Finding {
+    match Hunter::choose(Some(&clients.defender), Some(&clients.graph)).await {
+        Ok(hunter) if hunter.endpoint() == Endpoint::Defender => {
+            let found =
+                format!("{} granted; its endpoint stops answering on {HUNTING_ENDS}", Endpoint::Defender.role());
+            let fix = grant(input, "Microsoft Graph", &[Endpoint::Graph.role()]);
+            Finding::pass("service", found).but(Verdict::Warn, format!("before that day: {fix}"))
+        }
+        Ok(_) => Finding::pass("service", format!("{} granted, on Microsoft Graph", Endpoint::Graph.role())),
+        Err(error) if matches!(error.kind(), ErrorKind::Forbidden { .. }) => {
+            lacking(input, "Microsoft Graph", &[Endpoint::Graph.role()])
+        }
+        Err(error) => failed("service", &error),
+    }
+}
+
+/// What of the quota is used now, by this and every other process beside the same state.
+async fn quota_finding(budget: &TenantBudget) -> Finding {
+    let used = match budget.current().await {
+        Ok(used) => used,
+        Err(error) => {
+            let finding = Finding::pass("quota", format!("failed to {error}"));
+            return finding.but(Verdict::Warn, "check the rights of the state folder and the room on its disk");
+        }
+    };
+    let told = used.iter().filter_map(|bucket| {
+        let hour = bucket.windows.last().filter(|window| window.used > 0)?;
+        Some(format!("{} {} of {} an hour", bucket.family?.name(), hour.used, hour.limit))
+    });
+    let told: Vec<String> = told.collect();
+    let blocked = used.iter().map(|bucket| bucket.blocked_for).max().unwrap_or_default();
+    if !blocked.is_zero() {
+        let found = format!("Microsoft has asked us to wait {} s more", blocked.as_secs());
+        return Finding::pass("quota", found).but(Verdict::Warn, "see who else calls as this application, or wait");
+    }
+    Finding::pass("quota", if told.is_empty() { "unused".to_owned() } else { format!("used: {}", told.join(", ")) })
+}
+
+/// An output, asked as far as it can be without an event.
+async fn output_finding(entry: &OutputEntry, now_ms: i64) -> Finding {
+    let checked = async {
+        let mut output = output::build(&entry.output, None)?;
+        output.check().await?;
+        Ok::<_, output::OutputError>((output.proof(), output.notes(now_ms)))
+    };
+    let finding = match checked.await {
+        Ok((proof, notes)) if notes.is_empty() => Finding::pass("output", proof),
+        Ok((proof, notes)) => Finding::pass("output", format!("{proof}; {}", notes.join("; ")))
+            .but(Verdict::Warn, "renew what expires, and switch protection on, before it is needed"),
+        Err(error) => {
+            let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+            let found = format!("failed to {error}{cause}");
+            match error.class {
+                ErrorClass::Denied => Finding::pass("output", found).but(
+                    Verdict::Fail,
+                    "check the certificate, its key and the chain, or the credentials, of this output",
+                ),
+                _ => Finding::pass("output", found)
+                    .but(Verdict::Fail, "check address, port and the network between; for a file, its folder's rights"),
+            }
+        }
+    };
+    finding.of(None, Some(&entry.name))
+}
+
+/// What an error comes to.
+fn failed(kind: &'static str, error: &Error) -> Finding {
+    let verdict = match error.kind() {
+        ErrorKind::Token(refusal) if !refusal.transient => Verdict::Denied,
+        ErrorKind::Forbidden { .. } | ErrorKind::Unauthorized | ErrorKind::NotLicensed => Verdict::Denied,
+        _ => Verdict::Fail,
+    };
+    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    let fix = error.advice().unwrap_or("check the address, the proxy and the network between; then run this again");
+    Finding::pass(kind, format!("failed to {error}{cause}")).but(verdict, fix)
+}
+
+/// A role that the application lacks.
+fn lacking(input: &Input, api: &str, roles: &[&str]) -> Finding {
+    let found = format!("the application lacks {}", roles.join(", "));
+    Finding::pass("service", found).but(Verdict::Denied, grant(input, api, roles))
+}
+
+/// How a role is granted, in the portal's own words.
+fn grant(input: &Input, api: &str, roles: &[&str]) -> String {
+    let id = &input.credentials.client_id;
+    let application = if id.is_empty() { "the managed identity".to_owned() } else { id.clone() };
+    format!(
+        "Entra admin center > App registrations > {application} > API permissions > Add a permission > {api} > \
+         Application permissions > {} > Add permissions, then Grant admin consent",
+        roles.join(", ")
+    )
+}

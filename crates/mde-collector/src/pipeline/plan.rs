@@ -1,0 +1,185 @@
+//! `plan`: how large a tenant's lists are, by cheap calls, and what its configuration will call.
+
+use super::ask::priority;
+use super::clock::Clock;
+use super::retry::PipelineError;
+use super::run::{RunError, asked};
+use super::setup::Tenant;
+use super::source::Source;
+use crate::config::{Config, Input, ServiceConfig};
+use crate::plan::{Listed, Plan, Size, Sizes, plan as sum};
+use crate::pull::forecast::{Still, forecast};
+use crate::quota::Quotas;
+use crate::service::{Answer, Bulk, Pull, Read};
+use crate::store::StreamState;
+use mde_client::budget::Priority;
+use mde_client::limits::Family;
+use mde_client::query::{Filter, Query};
+use mde_client::{Client, Error, ErrorKind, Get};
+use std::sync::Arc;
+
+/// Days whose rows are counted to know how many come in one.
+const COUNTED_DAYS: i64 = 7;
+/// Unit: milliseconds.
+const DAY_MS: i64 = 24 * 3_600_000;
+/// A length that has to be found by trying is known well enough at one part in so many.
+const EXACTNESS: u64 = 32;
+
+/// Plans each input that is asked for. `given`: sizes that nobody needs to be asked for.
+///
+/// # Errors
+/// What cannot be set up, or an API that cannot be asked.
+pub async fn plan(
+    config: &Config,
+    quotas: &Quotas,
+    tenants: &[String],
+    given: &Sizes,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Plan>, RunError> {
+    let mut plans = Vec::new();
+    for input in config.inputs.iter().filter(|input| asked(tenants, &input.name)) {
+        let tenant = Tenant::new(input, quotas.of(input), clock)?;
+        let failed = |error: Error| RunError::Setup(format!("plan input {}: {error}", input.name));
+        let now_ms = clock.wall_ms();
+        let mut sizes = given.clone();
+        let wanted = wanted(input, given);
+        let mut roles = None;
+        if !wanted.is_empty() {
+            roles = tenant.shared().defender.tokens().token().await.map_err(failed)?.roles();
+        }
+        for List { path, family, time } in wanted {
+            if let Some(size) = size(&tenant.shared().defender, path, family, time, now_ms).await.map_err(failed)? {
+                sizes.set(path, size);
+            }
+        }
+        let granted = |wanted: &[&str]| {
+            let roles = roles.as_deref().filter(|_| !wanted.is_empty());
+            roles.is_none_or(|roles| roles.iter().any(|role| wanted.contains(&role.as_str())))
+        };
+        let mut listed = Vec::new();
+        for service in &input.services {
+            let own = sizes.get(service.def.endpoint.path).unwrap_or_default();
+            for source in Source::of(input, service) {
+                listed.push(
+                    foretold(service, &source, own, now_ms)
+                        .map_err(|error| RunError::Setup(format!("plan {}: {error}", source.stream)))?,
+                );
+            }
+        }
+        plans.push(sum(input, &listed, &sizes, |answer: Answer| granted(answer.roles())));
+    }
+    Ok(plans)
+}
+
+/// What a stream's own machine calls, over a list of that size that holds still.
+fn foretold<'a>(
+    service: &'a ServiceConfig,
+    source: &Source,
+    size: Size,
+    now_ms: i64,
+) -> Result<Listed<'a>, PipelineError> {
+    let new = StreamState { epoch: 1, checkpoint_ms: None, memory: String::new(), last_batch: 0 };
+    let mut machine = source.machine(&new, false)?;
+    let still = Still { rows: size.rows, per_day: size.per_day, cap: service.def.endpoint.page_cap as u64 };
+    let period_ms = i64::try_from(source.period.as_millis()).unwrap_or(i64::MAX);
+    Ok(Listed {
+        service,
+        query: source.query.as_ref().map(|query| query.name.clone()),
+        pull: source.pull,
+        period: source.period,
+        forecast: forecast(&mut *machine, &still, now_ms, period_ms)?,
+        priority: priority(source, false),
+    })
+}
+
+/// A list whose length matters.
+struct List {
+    path: &'static str,
+    family: Family,
+    /// The time by which it is read, where it is.
+    time: Option<&'static str>,
+}
+
+/// The lists whose length matters and is not given: those that are read, and those in which counts are.
+fn wanted(input: &Input, given: &Sizes) -> Vec<List> {
+    let mut lists: Vec<List> = Vec::new();
+    for service in input.services.iter().filter(|service| service.queries.is_empty()) {
+        let endpoint = &service.def.endpoint;
+        let time = match *service.pull {
+            Pull::Window { time, .. } | Pull::Open { start: time, .. } => Some(time),
+            Pull::Snapshot { .. } | Pull::Slices => None,
+        };
+        if given.get(endpoint.path).is_none() {
+            lists.push(List { path: endpoint.path, family: endpoint.family, time });
+        }
+    }
+    // Whoever gives the sizes of all services wants nobody to be asked.
+    if lists.is_empty() {
+        return lists;
+    }
+    let mut add = |list: List| {
+        if given.get(list.path).is_none() && lists.iter().all(|known| known.path != list.path) {
+            lists.push(list);
+        }
+    };
+    for bulk in input.services.iter().flat_map(|service| &service.counts).flat_map(|count| count.bulk) {
+        let Bulk::Grouped(grouped) = bulk else { continue };
+        match grouped.pass.read {
+            Read::List { path, family } | Read::Each { path, family, .. } => add(List { path, family, time: None }),
+            // How long an export is nobody tells; it is estimated by machines.
+            Read::Export { .. } => {}
+        }
+    }
+    lists
+}
+
+/// How large a list is; `None` where the application may not read it.
+async fn size(
+    client: &Client,
+    path: &'static str,
+    family: Family,
+    time: Option<&'static str>,
+    now_ms: i64,
+) -> Result<Option<Size>, Error> {
+    let all = Get::new(path, family, Priority::Lists);
+    let Some(rows) = count(client, &all, Query::new()).await? else { return Ok(None) };
+    let Some(time) = time else { return Ok(Some(Size { rows, per_day: 0.0 })) };
+    let week = Query::new().filter(&Filter::window(time, now_ms - COUNTED_DAYS * DAY_MS, now_ms + DAY_MS)?);
+    let week = count(client, &all, week).await?.unwrap_or(0);
+    Ok(Some(Size { rows, per_day: week as f64 / COUNTED_DAYS as f64 }))
+}
+
+/// Rows of a list, by one small answer where the server counts; else by looking for its end. `None`: it may not be read.
+async fn count(client: &Client, list: &Get, query: Query) -> Result<Option<u64>, Error> {
+    let counted = list.clone().query(query.clone().top(1).with("$count", "true"));
+    match ends(client, &counted).await {
+        Ok((_, Some(count))) => return Ok(Some(count)),
+        // The option is not documented for any list.
+        Ok(_) => {}
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound => return Ok(Some(0)),
+            ErrorKind::Forbidden { .. } | ErrorKind::NotLicensed => return Ok(None),
+            ErrorKind::BadRequest { .. } => {}
+            _ => return Err(error),
+        },
+    }
+    let is_there = async |place: u64| {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        ends(client, &list.clone().query(query.clone().top(1).skip(place))).await.map(|(rows, _)| rows > 0)
+    };
+    let (mut rows, mut beyond) = (0, 1);
+    while is_there(beyond - 1).await? {
+        (rows, beyond) = (beyond, beyond.saturating_mul(4));
+    }
+    while beyond - rows > (rows / EXACTNESS).max(1) {
+        let middle = rows + (beyond - rows) / 2;
+        if is_there(middle - 1).await? { rows = middle } else { beyond = middle }
+    }
+    Ok(Some(rows))
+}
+
+/// Rows of an answer, and how many there are on the server where it says so.
+async fn ends(client: &Client, get: &Get) -> Result<(u64, Option<u64>), Error> {
+    let end = client.get(get).await?.page.rest().await?;
+    Ok((end.rows, end.count))
+}
