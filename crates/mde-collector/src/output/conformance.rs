@@ -5,6 +5,9 @@
 
 pub(super) mod certificates;
 pub(super) mod http;
+#[cfg(feature = "kafka")]
+pub(super) mod kafka;
+mod nats;
 pub(super) mod receiver;
 pub(super) mod ship;
 pub(super) mod subjects;
@@ -17,6 +20,7 @@ use crate::output::Offset;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use http::HttpSubject;
+use nats::NatsSubject;
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt, SeedableRng};
 use ship::{Event, Shipper, frames};
@@ -231,10 +235,16 @@ conformance! {
     gzip_closed: StreamSubject::new(GZIP, None).await;
     three_connections_acked: StreamSubject::new(THREE, Some(Duration::ZERO)).await;
     three_connections_closed: StreamSubject::new(THREE, None).await;
+    nats_stream: NatsSubject::new().await;
     http_lines: HttpSubject::new(Preset::Ndjson).await;
     http_array_zstd: HttpSubject::new(Preset::JsonArray).await.sending(|sending| sending.compress = http_config::Compress::Zstd);
     http_splunk: HttpSubject::new(http::splunk(None)).await;
     http_splunk_acked: HttpSubject::new(http::splunk(Some(PATIENCE))).await;
     http_elasticsearch: HttpSubject::new(http::elasticsearch()).await;
     http_devo_gzip: HttpSubject::new(http::devo()).await.sending(|sending| sending.compress = http_config::Compress::Gzip);
+}
+
+#[cfg(feature = "kafka")]
+conformance! {
+    kafka_topic: kafka::KafkaSubject::new();
 }

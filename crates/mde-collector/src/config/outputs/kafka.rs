@@ -17,7 +17,7 @@ pub struct Kafka {
     /// Topic with the placeholders `{tenant}`, `{service}`, `{tag}`.
     pub topic: String,
     /// What decides on the partition.
-    pub key: RecordKey,
+    pub record_key: RecordKey,
     /// TLS; none for plain TCP.
     pub tls: Option<Tls>,
     /// Log in by SASL; none: not at all, or by the client certificate alone.
@@ -134,7 +134,7 @@ pub(super) fn load(section: &Section<'_>) -> Option<Kafka> {
             .error(section.at(), fault.help("build with `--features kafka`; docs/outputs.md tells what that needs"));
     }
     let brokers = brokers(section);
-    let (topic, key) = (section.value(&TOPIC), section.value(&KEY_OF));
+    let (topic, record_key) = (section.value(&TOPIC), section.value(&KEY_OF));
     let tls = tls(section);
     let sasl = sasl(section);
     let compression = section.value(&COMPRESSION);
@@ -143,7 +143,7 @@ pub(super) fn load(section: &Section<'_>) -> Option<Kafka> {
     Some(Kafka {
         brokers: brokers?,
         topic,
-        key,
+        record_key,
         tls: tls?,
         sasl: sasl?,
         compression,

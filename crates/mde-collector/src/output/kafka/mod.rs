@@ -183,7 +183,7 @@ impl Output for Kafka {
         let sender = Sender {
             producer,
             topic: self.topic.fill(&frame.head, push_word),
-            key: self.config.key,
+            key: self.config.record_key,
             head: &frame.head,
             in_flight: self.config.in_flight,
             under_way: VecDeque::new(),
