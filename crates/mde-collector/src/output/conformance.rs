@@ -244,7 +244,16 @@ conformance! {
     http_devo_gzip: HttpSubject::new(http::devo()).await.sending(|sending| sending.compress = http_config::Compress::Gzip);
 }
 
+/// The mock cluster keeps 5 MiB of a partition, so the claim about writes that are longer than any buffer is left out; a
+/// write that is cancelled is a part of the kills.
 #[cfg(feature = "kafka")]
-conformance! {
-    kafka_topic: kafka::KafkaSubject::new();
+mod kafka_topic {
+    use super::*;
+    conformance!(@ kafka::KafkaSubject::new();
+        clean_run_delivers_each_event_once_in_order,
+        close_confirms_everything,
+        what_was_reset_is_written_again,
+        a_kill_at_any_time_loses_nothing,
+        a_check_delivers_nothing,
+    );
 }

@@ -18,7 +18,6 @@ use std::time::Duration;
 
 /// An output of the configuration.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each output that is configured, made once")]
 pub enum OutputConfig {
     /// `console`, `stdout`.
     Console(console::Console),

@@ -10,8 +10,8 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// Topic of the events of the suite.
@@ -63,26 +63,37 @@ pub(crate) fn records(brokers: &str, topic: &str, partitions: i32) -> Vec<Record
     records
 }
 
-/// A topic of a cluster of its own.
-pub(crate) struct KafkaSubject(MockCluster<'static, DefaultProducerContext>);
+/// A topic of a cluster of its own. The cluster lives on a thread of its own: its handle must not be shared.
+pub(crate) struct KafkaSubject {
+    brokers: String,
+    /// The cluster ends when it is dropped.
+    _lives: mpsc::Sender<()>,
+}
 
 impl KafkaSubject {
     pub fn new() -> Self {
-        let cluster = MockCluster::new(3).expect("a mock cluster");
-        cluster.create_topic(TOPIC, PARTITIONS, 3).expect("a topic");
-        Self(cluster)
+        let (told, brokers) = mpsc::channel();
+        let (lives, ends) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            let cluster = MockCluster::new(3).expect("a mock cluster");
+            cluster.create_topic(TOPIC, PARTITIONS, 3).expect("a topic");
+            told.send(cluster.bootstrap_servers()).expect("somebody waits");
+            // Nothing is sent: this ends when the subject does.
+            let _ = ends.recv();
+        });
+        Self { brokers: brokers.recv().expect("a cluster"), _lives: lives }
     }
 }
 
 #[async_trait]
 impl Subject for KafkaSubject {
     fn build(&self, memory: Option<&str>) -> Box<dyn Output> {
-        let config = Kafka { record_key: RecordKey::Stream, ..config(&self.0.bootstrap_servers()) };
+        let config = Kafka { record_key: RecordKey::Stream, ..config(&self.brokers) };
         build(&OutputConfig::Kafka(config), memory).expect("valid")
     }
 
     fn received(&self) -> Vec<Event> {
-        let records = records(&self.0.bootstrap_servers(), TOPIC, PARTITIONS);
+        let records = records(&self.brokers, TOPIC, PARTITIONS);
         records.iter().flat_map(|record| events_of(&[&record.body[..], b"\n"].concat())).collect()
     }
 

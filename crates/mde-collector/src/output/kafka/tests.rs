@@ -5,7 +5,7 @@ use crate::config::outputs::kafka::Compression;
 use crate::output::conformance::kafka::{config, records};
 use crate::record::Position;
 use rdkafka::mocking::MockCluster;
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ async fn faults_that_pass_are_outlived_without_a_double_and_in_order() {
         Fault::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
         Fault::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
     ];
-    cluster.request_errors(rdkafka::mocking::RDKafkaApiKey::Produce, &faults);
+    cluster.request_errors(RDKafkaApiKey::Produce, &faults);
     let mut output =
         Kafka::new(config::Kafka { record_key: RecordKey::Stream, ..config(&cluster.bootstrap_servers()) })
             .expect("valid");
@@ -105,7 +105,7 @@ async fn what_the_broker_finds_too_large_is_refused_alone_and_the_rest_arrives()
     let cluster = cluster("mde.alerts");
     // The batch, then one event of it alone.
     let faults = [Fault::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 2];
-    cluster.request_errors(rdkafka::mocking::RDKafkaApiKey::Produce, &faults);
+    cluster.request_errors(RDKafkaApiKey::Produce, &faults);
     let config = config::Kafka { record_key: RecordKey::Stream, ..config(&cluster.bootstrap_servers()) };
     let mut output = Kafka::new(config).expect("valid");
     let lines: Vec<_> = (0..3).map(|n| format!("{{\"number\":{n}}}")).collect();
@@ -118,7 +118,7 @@ async fn what_the_broker_finds_too_large_is_refused_alone_and_the_rest_arrives()
 async fn a_right_that_is_missing_needs_a_person() {
     let cluster = cluster("mde.alerts");
     let faults = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
-    cluster.request_errors(rdkafka::mocking::RDKafkaApiKey::Produce, &faults);
+    cluster.request_errors(RDKafkaApiKey::Produce, &faults);
     let mut output = Kafka::new(config(&cluster.bootstrap_servers())).expect("valid");
     let lines = ["{\"a\":1}".to_owned()];
     let error = output.write(&frame(&lines)).await.expect_err("refused");
