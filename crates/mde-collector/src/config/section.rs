@@ -265,9 +265,7 @@ impl<'r> Section<'r> {
     pub fn put_off(&self, key: &dyn Declared, answer: &Answer) {
         let Some(entry) = self.given(key) else { return };
         let fault = Fault::new(format!("`{}` is not available in this version", entry.key));
-        let kept = match answer {
-            Answer::Ignores(kept) => kept,
-        };
+        let Answer::Ignores(kept) = answer;
         let before = self.report.error_count();
         key.probe(self);
         let is_kept =

@@ -159,7 +159,7 @@ async fn count(client: &Client, list: &Get, query: Query) -> Result<Option<u64>,
         Err(error) => match error.kind() {
             ErrorKind::NotFound => return Ok(Some(0)),
             ErrorKind::Forbidden { .. } | ErrorKind::NotLicensed => return Ok(None),
-            ErrorKind::BadRequest { .. } => {}
+            ErrorKind::BadRequest => {}
             _ => return Err(error),
         },
     }
