@@ -1,6 +1,8 @@
 //! The project's own tasks: `cargo x check` is the gate and equals CI.
 #![expect(clippy::print_stderr, reason = "it speaks to the person who called it")]
 
+mod packages;
+
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::process::{Command, Stdio};
@@ -16,8 +18,13 @@ struct Arguments {
 /// What can be asked for.
 #[derive(Subcommand)]
 enum Task {
-    /// The gate: format, lints as errors, all tests (generated files among them), licences and bans.
-    Check,
+    /// The gate: format, lints as errors, all tests (generated files among them), licences and bans. Installs the receivers
+    /// that the tests start, where it may.
+    Check {
+        /// Lints and tests the output `kafka` as well, which builds librdkafka first.
+        #[arg(long)]
+        kafka: bool,
+    },
     /// Rewrites the golden files; review the difference like code.
     Golden,
     /// Rewrites docs/config.md and docs/services.md from the code that they describe.
@@ -59,10 +66,17 @@ enum Bench {
 
 fn main() -> Result<()> {
     match Arguments::parse().task {
-        Task::Check => {
+        Task::Check { kafka } => {
+            packages::install(packages::TESTS);
             cargo(&["fmt", "--all", "--check"])?;
             cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
             cargo(&["test", "--workspace"])?;
+            if kafka {
+                packages::install(packages::KAFKA);
+                let feature = ["--package", "mde-collector", "--features", "kafka"];
+                cargo(&[&["clippy"], &feature[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
+                cargo(&[&["test"], &feature[..], &["--lib", "kafka"]].concat())?;
+            }
             deny()
         }
         Task::Golden => rewrite("golden"),

@@ -407,7 +407,7 @@ impl Key<Branch> {
 }
 
 /// Reads a time with or without its unit, as the form has it, and holds it against the form's bounds.
-fn time(form: &Form, text: &str) -> Result<Duration, Fault> {
+pub(super) fn time(form: &Form, text: &str) -> Result<Duration, Fault> {
     let time = if let Form::Seconds(..) = form { units::seconds(text) } else { units::duration(text) }?;
     form.bound(|form| match *form {
         Form::Duration(least, most) | Form::Seconds(least, most) => (time >= least, time <= most),

@@ -24,7 +24,6 @@ static WORDS: &[(&str, &str, &[&str], &str, &str)] = &[
     ("globals.persistence", "type", &["redis"], "is not supported for state", STATE),
     ("inputs.*", "backend", &["graph"], LATER, BACKEND),
     ("inputs.*.services.*", "backend", &["graph"], LATER, BACKEND),
-    ("outputs.*", "type", &["nats", "kafka"], LATER, ""),
 ];
 
 /// What is wrong with most of them.

@@ -5,9 +5,13 @@
 
 mod console;
 mod devo;
+mod event;
 mod expiry;
 mod file;
 mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod nats;
 mod template;
 mod tls;
 
@@ -23,6 +27,13 @@ pub fn build(config: &OutputConfig, memory: Option<&str>) -> Result<Box<dyn Outp
         OutputConfig::Console(_) => Box::new(console::Console::new(Box::new(tokio::io::stdout()))),
         OutputConfig::File(config) => Box::new(file::File::new(config, memory)?),
         OutputConfig::Devo(config) => Box::new(devo::Devo::new(config.clone())),
+        OutputConfig::Nats(config) => Box::new(nats::Nats::new(config.clone())?),
+        #[cfg(feature = "kafka")]
+        OutputConfig::Kafka(config) => Box::new(kafka::Kafka::new(config.clone())?),
+        #[cfg(not(feature = "kafka"))]
+        OutputConfig::Kafka(_) => {
+            return Err(OutputError::found(ErrorClass::Fatal, "open a Kafka output: this build has no Kafka"));
+        }
         OutputConfig::Http(config) => Box::new(http::Http::new(config.clone())?),
     })
 }

@@ -86,9 +86,13 @@ pub(super) async fn expiries(tls: &Tls) -> Result<Vec<Expiry>, TlsError> {
 
 /// Reads the files and makes what connects.
 pub(super) async fn connector(tls: &Tls) -> Result<TlsConnector, TlsError> {
+    Ok(TlsConnector::from(Arc::new(client(tls).await?)))
+}
+
+/// Reads the files and makes the settings, for a client that connects by itself.
+pub(super) async fn client(tls: &Tls) -> Result<ClientConfig, TlsError> {
     let tls = tls.clone();
-    let config = tokio::task::spawn_blocking(move || client_config(&tls)).await??;
-    Ok(TlsConnector::from(Arc::new(config)))
+    tokio::task::spawn_blocking(move || client_config(&tls)).await?
 }
 
 /// Reads the files; blocks.

@@ -19,6 +19,7 @@ mod plan;
 mod poison;
 mod pulls;
 mod quota;
+mod receivers;
 mod services;
 mod signals;
 mod simulate;

@@ -87,14 +87,19 @@ fn rotate(section: Section<'_>) -> Option<Rotate> {
 
 /// A path, unless it has braces that would end up in the name of a file.
 pub(super) fn known_placeholders(path: &str) -> Result<String, Fault> {
-    let mut rest = path;
+    placeholders_of(path, PLACEHOLDERS)
+}
+
+/// A text, unless it has other braces than these.
+pub(super) fn placeholders_of(text: &str, known: &[&str]) -> Result<String, Fault> {
+    let mut rest = text;
     while let Some((_, after)) = rest.split_once('{') {
-        let known = after.split_once('}').filter(|(name, _)| PLACEHOLDERS.contains(name));
-        let Some((_, behind)) = known else {
-            let help = PLACEHOLDERS.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
+        let found = after.split_once('}').filter(|(name, _)| known.contains(name));
+        let Some((_, behind)) = found else {
+            let help = known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
             return Err(Fault::new("has an unknown placeholder").help(format!("known: {help}")));
         };
         rest = behind;
     }
-    Ok(path.to_owned())
+    Ok(text.to_owned())
 }

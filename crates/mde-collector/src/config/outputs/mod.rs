@@ -5,6 +5,8 @@ pub mod console;
 pub mod devo;
 pub mod file;
 pub mod http;
+pub mod kafka;
+pub mod nats;
 
 use super::key::{Branch, Declared, Form, Key, Table, Types, keys};
 use super::problem::Fault;
@@ -23,6 +25,10 @@ pub enum OutputConfig {
     File(file::File),
     /// `devo_platform`, `relay`, `syslog`, `in_house_relay`, `sidecar`.
     Devo(devo::Devo),
+    /// `nats`.
+    Nats(nats::Nats),
+    /// `kafka`.
+    Kafka(kafka::Kafka),
     /// `devo_http`, `http`.
     Http(http::Http),
 }
@@ -32,7 +38,7 @@ impl OutputConfig {
     pub(super) fn under(&mut self, globals: &Globals) {
         match self {
             Self::Devo(devo) => devo.gzip = devo.gzip.map(|own| own.under(globals.gzip)),
-            Self::Console(_) | Self::File(_) | Self::Http(_) => {}
+            Self::Console(_) | Self::File(_) | Self::Http(_) | Self::Nats(_) | Self::Kafka(_) => {}
         }
     }
 
@@ -41,7 +47,9 @@ impl OutputConfig {
     pub const fn waits(&self) -> (Duration, Duration) {
         match self {
             Self::Devo(devo) => (devo.initial_wait, devo.max_wait),
-            Self::Console(_) | Self::File(_) | Self::Http(_) => (Duration::from_secs(1), Duration::from_secs(60)),
+            Self::Console(_) | Self::File(_) | Self::Http(_) | Self::Nats(_) | Self::Kafka(_) => {
+                (Duration::from_secs(1), Duration::from_secs(60))
+            }
         }
     }
 }
@@ -81,6 +89,8 @@ static TYPES: &[(&str, Type)] = &[
     ("console", CONSOLE),
     ("stdout", CONSOLE),
     ("file", Type { table: &file::TABLE, load: |section| file::load(section).map(OutputConfig::File) }),
+    ("nats", Type { table: &nats::TABLE, load: |section| nats::load(section).map(OutputConfig::Nats) }),
+    ("kafka", Type { table: &kafka::TABLE, load: |section| kafka::load(section).map(OutputConfig::Kafka) }),
 ];
 
 keys! {
@@ -192,6 +202,12 @@ fn one(name: &str, section: Section<'_>, paths: &mut Vec<String>) -> Option<Outp
         claim(&config, &file.path, paths);
     }
     let from = from(name, &config);
+    if let Some(OutputConfig::Nats(_)) = &output
+        && !config.value(&EVENT_ID)
+    {
+        let fault = Fault::new("without `@event_id` the server cannot drop doubles");
+        config.warn(&EVENT_ID, fault.help("leave the key out, or expect some events twice after a restart"));
+    }
     let (required, event_id) = (config.value(&REQUIRED), config.value(&EVENT_ID));
     let (max_event_bytes, connections) = (config.value(&MAX_EVENT_BYTES), config.value(&CONNECTIONS));
     config.finish();

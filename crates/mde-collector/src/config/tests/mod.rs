@@ -1,5 +1,6 @@
 //! What loading promises, told by whole files.
 
+mod buses;
 mod convert;
 mod docs;
 mod drawn;

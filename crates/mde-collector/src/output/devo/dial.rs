@@ -2,10 +2,10 @@
 
 use super::connection::{Channel, Connection};
 use super::socket::Socket;
-use super::tls;
 use crate::config::outputs::devo as config;
 use crate::output::OutputError;
 use crate::output::expiry::{self, Expiry};
+use crate::output::tls;
 use crate::record::ErrorClass;
 use rustls::AlertDescription;
 use std::io;

@@ -85,6 +85,18 @@ mod tests {
     }
 
     #[test]
+    fn the_octets_are_those_of_the_public_python_package() {
+        // Recorded with devo-sdk 7.0.2 by xtask/devo-sdk/record.py, which was given the date of the pull.
+        const SENT: &str = include_str!("../../../tests/golden/devo-sdk/7.0.2.octets");
+        const EVENTS: &str = include_str!("../../../tests/golden/devo-sdk/events.ndjson");
+        let ours = encoded(EVENTS, 1_795_489_200_007, DateForm::Iso).replace(" myhost ", " collector-7 ");
+        for (ours, sent) in ours.split_inclusive('\n').zip(SENT.split_inclusive('\n')) {
+            assert_eq!(ours, sent);
+        }
+        assert_eq!(ours, SENT);
+    }
+
+    #[test]
     fn a_line_is_always_ended_and_nothing_stays_nothing() {
         assert!(encoded("{}", 0, DateForm::Iso).ends_with(": {}\n"));
         assert_eq!(encoded("", 0, DateForm::Iso), "");

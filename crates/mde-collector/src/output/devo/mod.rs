@@ -17,7 +17,7 @@ mod ledger;
 mod socket;
 
 use super::expiry::Expiry;
-use super::{Confirmed, Offset, Output, OutputError, Written, tls};
+use super::{Confirmed, Offset, Output, OutputError, Written};
 use crate::config::outputs::devo as config;
 use crate::config::outputs::devo::Confirm;
 use crate::record::{BatchHead, ErrorClass, StoredFrame};

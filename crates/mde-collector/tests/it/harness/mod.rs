@@ -2,12 +2,18 @@
 //!
 //! When a bench is dropped, all that its processes said and wrote is searched for secrets: no test can forget it.
 
+mod nats;
+mod openssl;
 mod process;
 mod receiver;
+mod rsyslog;
 mod telltale;
 
+pub use nats::{NatsServer, messages_behind};
+pub use openssl::TlsServer;
 pub use process::{Ended, Running, Signal};
 pub use receiver::Devo;
+pub use rsyslog::Rsyslog;
 
 use mde_sim::{Service, Sim, SimConfig};
 use process::Said;
@@ -64,9 +70,14 @@ impl Bench {
     /// Adds an output called `devo` with a Devo receiver over TLS at its other end.
     pub async fn devo(&self) -> Devo {
         let (devo, output) = Devo::start(self.folder.path()).await;
-        let text = fs::read_to_string(self.path("config.yaml")).expect("readable");
-        fs::write(self.path("config.yaml"), text + &output).expect("writable");
+        self.output(&output);
         devo
+    }
+
+    /// Adds an output, in the words of the configuration: its name stands at the third column.
+    pub fn output(&self, output: &str) {
+        let text = fs::read_to_string(self.path("config.yaml")).expect("readable");
+        fs::write(self.path("config.yaml"), text + output).expect("writable");
     }
 
     /// Starts the binary in the folder.

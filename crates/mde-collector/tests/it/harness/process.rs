@@ -52,11 +52,25 @@ impl Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mde-collector"));
         command.current_dir(folder).args(arguments).env_remove("RUST_LOG").env_remove("CONFIG_FILE");
         command.envs(environment.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().expect("the binary starts");
+        command.stdin(Stdio::null());
+        Self::of(command)
+    }
+
+    /// Starts any program; what is its input is the caller's business.
+    pub fn of(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let name = command.as_std().get_program().to_string_lossy().into_owned();
+        let mut child = command.spawn().unwrap_or_else(|error| {
+            panic!("{name} does not start ({error}): `cargo x check` installs what the tests need, or see xtask/src/packages.rs")
+        });
         let (stdout, out) = keep(child.stdout.take().expect("piped"));
         let (stderr, err) = keep(child.stderr.take().expect("piped"));
         Self { child, stdout, stderr, readers: [out, err] }
+    }
+
+    /// What it has said on stdout so far.
+    pub fn stdout(&self) -> String {
+        text(&self.stdout)
     }
 
     /// Its two streams.
@@ -110,9 +124,14 @@ impl Ended {
 }
 
 /// Waits until a stream has this text.
-async fn comes(stream: &mut watch::Receiver<Vec<u8>>, text: &str) {
-    let said = stream.wait_for(|said| said.windows(text.len()).any(|part| part == text.as_bytes()));
-    assert!(timeout(HANGS, said).await.expect("it hangs").is_ok(), "it ended without saying {text:?}");
+async fn comes(stream: &mut watch::Receiver<Vec<u8>>, wanted: &str) {
+    let said = stream.wait_for(|said| said.windows(wanted.len()).any(|part| part == wanted.as_bytes()));
+    let found = timeout(HANGS, said).await.map(|found| found.is_ok());
+    match found {
+        Ok(true) => {}
+        Ok(false) => panic!("it ended without saying {wanted:?}: {}", text(stream)),
+        Err(_) => panic!("it hangs without saying {wanted:?}: {}", text(stream)),
+    }
 }
 
 /// What was said, as text.
