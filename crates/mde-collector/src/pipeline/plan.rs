@@ -147,7 +147,7 @@ async fn size(
 }
 
 /// Rows of a list, by one small answer where the server counts; else by looking for its end. `None`: it may not be read.
-async fn count(client: &Client, list: &Get, query: Query) -> Result<Option<u64>, Error> {
+pub(super) async fn count(client: &Client, list: &Get, query: Query) -> Result<Option<u64>, Error> {
     let counted = list.clone().query(query.clone().top(1).with("$count", "true"));
     match ends(client, &counted).await {
         Ok((_, Some(count))) => return Ok(Some(count)),

@@ -20,6 +20,21 @@ pub struct Count {
     pub bulk: &'static [Bulk],
 }
 
+impl Count {
+    /// What is counted, as a person asks for it: the property without what all of them begin with.
+    #[must_use]
+    pub fn topic(&self) -> &'static str {
+        self.field.strip_prefix("related_").unwrap_or(self.field)
+    }
+
+    /// Whether a person means it: by its topic, or as its call's path ends.
+    #[must_use]
+    pub fn is_about(&self, topic: &str) -> bool {
+        let last = self.per_entity.path.rsplit('/').next().unwrap_or_default();
+        [self.topic(), last].iter().any(|name| name.eq_ignore_ascii_case(topic))
+    }
+}
+
 /// The documented call that lists what belongs to one entity.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PerEntity {
