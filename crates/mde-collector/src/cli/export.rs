@@ -1,6 +1,6 @@
 //! `export`: one pull of one service into a file, or onto stdout.
 
-use super::progress::Progress;
+use super::progress::{Measure, Progress};
 use super::sheet::{Form, Sheet};
 use super::signals;
 use super::target::Target;
@@ -15,7 +15,7 @@ use crate::record::ms;
 use crate::service::{self, Pull, SERVICES, ServiceDef};
 use crate::status::moment;
 use clap::{Args, ValueEnum};
-use std::io;
+use std::io::{self, IsTerminal, stderr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -252,7 +252,8 @@ impl Export {
         now_ms: i64,
         stop: watch::Receiver<bool>,
     ) -> Result<(), Failed> {
-        let name = source.stream.to_string();
+        let query = source.query.as_ref().map_or_else(String::new, |query| format!("/{}", query.name));
+        let name = format!("{}/{}{query}", source.input, source.service.def.name);
         let failed = |what: &dyn std::fmt::Display, failed: Failed| {
             say(format_args!("failed to {what}"));
             failed
@@ -271,16 +272,17 @@ impl Export {
         let exporter = exporter.map_err(|error| failed(&error, Failed::Usage))?;
         let count =
             self.topic.as_ref().and_then(|topic| source.service.def.counts.iter().find(|it| it.is_about(topic)));
-        let rows = if io::IsTerminal::is_terminal(&io::stderr()) && count.is_none() {
-            exporter.rows(&source).await
-        } else {
-            None
+        let rows = match (stderr().is_terminal(), count) {
+            (true, None) => exporter.rows(&source).await,
+            _ => None,
         };
-        let span =
-            source.export.as_ref().filter(|_| !matches!(source.pull, Pull::Snapshot { .. }) && self.id.is_none());
-        let span =
-            span.map(|wanted| (wanted.since_ms, wanted.until_ms.map_or(now_ms, |until_ms| until_ms.min(now_ms))));
-        let mut watched = Watched { sheet, progress: Progress::new(&name, span, rows) };
+        let wanted = source.export.as_ref().filter(|_| *source.pull == Pull::Slices);
+        let measure = match (rows, wanted) {
+            (Some(rows), _) => Measure::Rows(rows),
+            (None, Some(Wanted { since_ms, until_ms, .. })) => Measure::Span(*since_ms, until_ms.unwrap_or(now_ms)),
+            (None, None) => Measure::None,
+        };
+        let mut watched = Watched { sheet, progress: Progress::new(&name, measure) };
         let exported = match count {
             Some(count) => {
                 let related = source.clone().related(count, self.id.as_deref().unwrap_or_default());

@@ -1,7 +1,7 @@
 //! `hunt`: one hunting query, its rows on stdout.
 
 use super::export::time;
-use super::progress::Progress;
+use super::progress::{Measure, Progress};
 use super::sheet::{Form, Sheet};
 use super::target::Target;
 use super::{DENIED, DONE, PARTLY, Source, USAGE, known_tenants, quotas, say};
@@ -83,7 +83,7 @@ impl HuntArguments {
         let mut watched = Watched {
             sheet: Sheet::new(self.format, target)
                 .map_err(|error| wrong(&format!("make a temporary file: {error}")))?,
-            progress: Progress::new("hunting", None, None),
+            progress: Progress::new("hunting", Measure::None),
         };
         let within = self.timespan.map(|(from_ms, to_ms)| (from_ms, to_ms.unwrap_or_else(|| clock.wall_ms())));
         let answered = hunt(input, &quotas, &clock, (&query, within), &mut watched).await;

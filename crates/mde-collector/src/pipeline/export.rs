@@ -16,9 +16,10 @@ use super::run::{Options, RunError};
 use super::setup::Tenant;
 use super::source::Source;
 use crate::config::{Config, Input};
-use crate::pull::{Ask, Gap};
+use crate::pull::{Ask, Condition, Gap};
 use crate::quota::Quotas;
 use crate::record::Position;
+use crate::service::Pull;
 use crate::status::Board;
 use crate::store::{StartAt, Store, StoreError, sqlite};
 use mde_client::ErrorKind;
@@ -139,13 +140,19 @@ impl<'a> Exporter<'a> {
         Ok(Self { config, input, tenant, clock })
     }
 
-    /// How many rows a list has, by one cheap call as a rule; `None` where nobody can say, and where there is no list.
+    /// How many rows there will be, by one cheap call as a rule; `None` where nobody can say.
     pub async fn rows(&self, source: &Source) -> Option<u64> {
-        if !source.is_snapshot() || source.query.is_some() {
-            return None;
-        }
+        let export = source.export.as_ref().filter(|export| export.id.is_none() && source.query.is_none())?;
+        let conditions = match *source.pull {
+            Pull::Window { time, .. } | Pull::Open { start: time, .. } => {
+                let to_ms = export.until_ms.unwrap_or_else(|| self.clock.wall_ms());
+                vec![Condition::Time { field: time, from_ms: export.since_ms, to_ms }]
+            }
+            Pull::Snapshot { .. } => Vec::new(),
+            Pull::Slices => return None,
+        };
         let client = self.tenant.clients(&source.service).defender;
-        let list = ask::list(source, &Ask::default()).ok()?;
+        let list = ask::list(source, &Ask { conditions, ..Ask::default() }).ok()?;
         let query = list.query.clone();
         plan::count(&client, &list, query).await.ok().flatten()
     }
