@@ -20,4 +20,5 @@ mod setup;
 mod shape;
 pub mod ship;
 mod source;
+mod subscription;
 pub mod survey;
