@@ -73,7 +73,7 @@ async fn killed_between_two_batches_of_one_page_it_loses_nothing_and_stores_noth
     .await;
     let devo = bench.devo().await;
     // So slowly that the first batch is on its way long before the page ends.
-    let slow = bench.sim.scenario().always(RequestKind::Alerts, Fault::Slow { bytes: 200_000, pause_ms: 50 });
+    let slow = bench.sim.scenario().always(RequestKind::Alerts, Fault::Slow { bytes: 10_000, pause_ms: 20 });
     let killed = bench.run(&["--once"]);
     devo.wait_events(1).await;
     killed.signal(Signal::KILL);

@@ -43,7 +43,8 @@ impl SmallDisk {
     pub fn enter(&self, folder: &Path, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--mount=/proc/{}/ns/mnt", self.holder));
-        command.arg(format!("--wd={}", folder.display())).arg(program);
+        // A folder that was entered outside would be looked up outside.
+        command.args(["sh", "-c", r#"cd "$0" && exec "$@""#]).arg(folder).arg(program);
         command
     }
 
