@@ -20,8 +20,7 @@ impl SmallDisk {
     /// Mounts one with room for so many MiB. Only the superuser may: the test says so where it cannot run.
     pub async fn mount(folder: PathBuf, mebibytes: u64) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            eprintln!("this test cannot run: mounting a file system needs the superuser");
-            return None;
+            return cannot_run("mounting a file system needs the superuser");
         }
         std::fs::create_dir_all(&folder).expect("writable");
         let mut command = tokio::process::Command::new("unshare");
@@ -32,8 +31,7 @@ impl SmallDisk {
             .arg(mebibytes.to_string());
         let mut process = Running::of(command);
         if !process.gives_or_ends("mounted").await {
-            eprintln!("this test cannot run: a file system cannot be mounted here, though we are the superuser");
-            return None;
+            return cannot_run("a file system cannot be mounted here, though we are the superuser");
         }
         // `unshare` and `sh` both become what they start.
         Some(Self { folder, holder: process.id(), _process: process })
@@ -57,4 +55,11 @@ impl SmallDisk {
             assert!(status.expect("nsenter starts").success(), "the disk takes another size");
         }
     }
+}
+
+/// Says so.
+#[expect(clippy::print_stderr, reason = "whoever reads the test's result must see that it has shown nothing")]
+fn cannot_run(why: &str) -> Option<SmallDisk> {
+    eprintln!("this test cannot run: {why}");
+    None
 }
