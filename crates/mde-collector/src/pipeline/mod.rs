@@ -13,6 +13,7 @@ pub mod gate;
 mod lease;
 pub mod plan;
 pub mod retry;
+mod room;
 mod rows;
 pub mod run;
 mod schedule;
