@@ -98,9 +98,6 @@ pub enum ErrorKind {
     /// A next link that this walk has already followed.
     #[error("a next link came twice")]
     LinkRepeated,
-    /// A page that this walk has already read.
-    #[error("a page came twice")]
-    PageRepeated,
     /// A next link that drops or changes the filter of the request.
     #[error("the next link changes the filter")]
     LinkChangedFilter,

@@ -48,7 +48,6 @@ impl Error {
             | ErrorKind::LinkExpired
             | ErrorKind::LinkRefused
             | ErrorKind::LinkRepeated
-            | ErrorKind::PageRepeated
             | ErrorKind::LinkChangedFilter
             | ErrorKind::Token(_)
             | ErrorKind::Config(_) => Retry::Never,

@@ -1,5 +1,6 @@
 //! Gathers events to frames under a batch that nobody sees, until one commit shows it.
 
+use super::room;
 use crate::record::{BatchHead, EntityKey, Frame, StoredKey, StreamKey};
 use crate::store::{BatchCount, Commit, Lease, Progress, Seen, Store, StoreError, Trace};
 use std::collections::HashSet;
@@ -41,7 +42,7 @@ impl<'a> BatchWriter<'a> {
     pub fn version(&mut self, key: StoredKey) -> bool {
         let new = self.pending.insert(key.key.0);
         if new {
-            self.keys.push(key);
+            room::push(&mut self.keys, key);
         }
         new
     }
@@ -50,7 +51,7 @@ impl<'a> BatchWriter<'a> {
     pub fn entity(&mut self, seen: Seen) -> bool {
         let new = self.pending.insert(seen.key.0);
         if new {
-            self.seen.push(seen);
+            room::push(&mut self.seen, seen);
         }
         new
     }
@@ -62,7 +63,7 @@ impl<'a> BatchWriter<'a> {
 
     /// Takes what is to be known of a record later.
     pub fn trace(&mut self, trace: Trace) {
-        self.history.push(trace);
+        room::push(&mut self.history, trace);
     }
 
     /// Takes an entity that is gone.
@@ -72,6 +73,7 @@ impl<'a> BatchWriter<'a> {
 
     /// Adds one event, a compact line that ends with LF.
     pub async fn line(&mut self, line: &[u8]) -> Result<(), StoreError> {
+        room::make(&mut self.frame.body, line.len());
         self.frame.body.extend_from_slice(line);
         self.frame.events += 1;
         if self.frame.body.len() >= FRAME_BYTES { self.flush().await } else { Ok(()) }

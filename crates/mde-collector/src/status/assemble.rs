@@ -6,7 +6,7 @@ use crate::store::{OutputState, Place, replay_stream};
 use std::time::Duration;
 
 /// Advice where nobody works.
-const NOBODY_RUNS: &str = "no collector is running: this is what the last one left; start it with `run`";
+pub const NOBODY_RUNS: &str = "no collector is running: this is what the last one left; start it with `run`";
 /// Advice for a stream that nobody will pull.
 const NOT_CONFIGURED: &str = "it is not configured any more: its events still leave, and nothing new is pulled";
 /// What has been read may lie further back than two periods by this much.

@@ -8,7 +8,7 @@ mod board;
 mod note;
 mod word;
 
-pub use assemble::{OutputFacts, StreamFacts, output, stream};
+pub use assemble::{NOBODY_RUNS, OutputFacts, StreamFacts, output, stream};
 pub use board::Board;
 pub use note::{Notes, OutputNote, StreamNote};
 pub use word::{OutputWord, Word};

@@ -8,7 +8,7 @@ use super::configuration;
 use crate::config::{Config, Persistence};
 use crate::pipeline::survey::{self, Only, survey};
 use crate::quota;
-use crate::status::{Notes, OutputStatus, OutputWord, QuotaStatus, Status, StreamStatus, Word};
+use crate::status::{NOBODY_RUNS, Notes, OutputStatus, OutputWord, QuotaStatus, Status, StreamStatus, Word};
 use crate::store::Notes as _;
 use std::fmt::Write;
 
@@ -46,11 +46,12 @@ fn picture(status: &Status, width: usize) -> String {
     let mut text = streams(&status.streams, width);
     text.push('\n');
     text += &outputs(&status.outputs, width);
-    for quota in &status.quota {
+    for (number, quota) in status.quota.iter().enumerate() {
         let (minute, hour) = (quota.minute, quota.hour);
+        let gap = if number == 0 { "\n" } else { "" };
         writeln!(
             text,
-            "\nquota    {} {}: {}/{} in the last minute, {}/{} in the last hour",
+            "{gap}quota    {} {}: {}/{} in the last minute, {}/{} in the last hour",
             quota.tenant, quota.family, minute.used, minute.limit, hour.used, hour.limit
         )
         .expect("a String takes everything");
@@ -92,11 +93,17 @@ fn streams(rows: &[StreamStatus], width: usize) -> String {
         if let Some(error) = &row.error {
             table.below(&wrapped(&format!("error: {error}"), width));
         }
-        if !row.advice.starts_with(Word::Current.advice()) {
+        if row.advice != NOBODY_RUNS && !row.advice.starts_with(Word::Current.advice()) {
             table.below(&wrapped(&format!("do: {}", row.advice), width));
         }
     }
-    table.text()
+    let mut text = table.text();
+    if rows.iter().any(|row| row.advice == NOBODY_RUNS) {
+        for line in wrapped(NOBODY_RUNS, width) {
+            writeln!(text, "{line}").expect("a String takes everything");
+        }
+    }
+    text
 }
 
 /// A row for each output.
@@ -167,7 +174,7 @@ fn size(octets: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{LastPull, OutboxStatus, PositionStatus, SetAside, SnapshotStatus};
+    use crate::status::{LastPull, OutboxStatus, PositionStatus, SetAside, SnapshotStatus, WindowStatus};
 
     /// One of everything.
     fn status() -> Status {
@@ -230,6 +237,26 @@ mod tests {
         let text = picture(&status(), 80);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert_eq!(text, include_str!("golden/show.txt"), "{text}");
+    }
+
+    #[test]
+    fn that_nobody_runs_is_told_once_and_quotas_stand_line_by_line() {
+        let mut status = status();
+        status.streams.iter_mut().for_each(|row| row.advice = NOBODY_RUNS.to_owned());
+        let used = |used| WindowStatus { used, limit: 100 };
+        let quota = |family: &str| QuotaStatus {
+            tenant: "acme".to_owned(),
+            family: family.to_owned(),
+            minute: used(1),
+            hour: used(2),
+        };
+        status.quota = ["alerts", "hunting"].map(quota).into();
+        let text = picture(&status, 80);
+        assert_eq!(text.matches("no collector is running").count(), 1, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        let first = lines.iter().position(|line| line.starts_with("quota")).expect("a quota is shown");
+        assert!(lines[first - 1].is_empty() && lines[first + 1].starts_with("quota"), "{text}");
     }
 
     #[test]

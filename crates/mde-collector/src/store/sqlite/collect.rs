@@ -62,11 +62,12 @@ async fn step(connection: &mut SqliteConnection, stream: i64) -> Result<Step, Fa
             .bind(BATCH_GROUP)
             .fetch_all(&mut *connection)
             .await?;
-    let slowest: Option<(i64, i64)> =
-        sqlx::query_as("SELECT batch, frame FROM position WHERE stream = $1 ORDER BY batch, frame LIMIT 1")
-            .bind(stream)
-            .fetch_optional(&mut *connection)
-            .await?;
+    let slowest: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT batch, frame FROM position WHERE stream = $1 AND let_go = 0 ORDER BY batch, frame LIMIT 1",
+    )
+    .bind(stream)
+    .fetch_optional(&mut *connection)
+    .await?;
     // A stream that no output takes is of no use to anybody.
     let passed = slowest.map_or(Position::after_batch(u64::MAX), position::decode);
     let (mut room, mut octets, mut removed_batches) = (GROUP, 0, 0);
