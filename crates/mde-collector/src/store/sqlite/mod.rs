@@ -36,7 +36,7 @@ use super::{
 };
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredFrame, StreamKey, VersionKey, ms};
 use async_trait::async_trait;
-use connection::{Connections, Held, Transaction};
+use connection::{Connections, Durable, Held, Transaction};
 use fault::Fault;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
@@ -168,6 +168,11 @@ impl SqliteStore {
         self.connections.write().await.map_err(|fault| fault.at(&self.path))
     }
 
+    /// A transaction for what nobody sees until a later one shows it.
+    async fn unseen(&self) -> Result<Transaction<'_>, StoreError> {
+        self.connections.write_durably(Durable::WithTheNext).await.map_err(|fault| fault.at(&self.path))
+    }
+
     /// Ends a transaction, and gives a fault the file's name.
     async fn end<T>(&self, transaction: Transaction<'_>, result: Result<T, Fault>) -> Result<T, StoreError> {
         self.named(transaction.end(result).await)
@@ -232,7 +237,7 @@ async fn take_over(connection: &mut SqliteConnection) -> Result<Vec<BatchId>, Fa
 #[async_trait]
 impl Outbox for SqliteStore {
     async fn begin(&self, lease: &Lease, stream: &StreamKey, head: &BatchHead) -> Result<BatchId, StoreError> {
-        let mut transaction = self.transaction().await?;
+        let mut transaction = self.unseen().await?;
         let result = batch::begin(&mut transaction, lease, stream, head).await;
         self.end(transaction, result).await
     }
@@ -243,7 +248,7 @@ impl Outbox for SqliteStore {
             return Err(StoreError::Disk("the reserve has been given up, the disk is full".to_owned()));
         }
         let packed = frame::pack(frame);
-        let mut transaction = self.transaction().await?;
+        let mut transaction = self.unseen().await?;
         let result = batch::append(&mut transaction, batch, packed).await;
         self.end(transaction, result).await
     }
