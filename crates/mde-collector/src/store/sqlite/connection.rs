@@ -85,18 +85,42 @@ fn quiet(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// When what a transaction has written must be on the disk. A kill takes nothing either way; this is about power.
+///
+/// The log is one file that is written in one order and read up to the first octet that is not as it was written, so a
+/// transaction that is synced takes with it all that came before: what it shows is whole and durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durable {
+    /// When it ends.
+    Now,
+    /// With the next one that is synced: nobody relies on it before, and without it the store is whole as well.
+    WithTheNext,
+}
+
+impl Durable {
+    /// The setting for it. SQLite takes it between transactions only.
+    const fn pragma(self) -> &'static str {
+        match self {
+            Self::Now => "PRAGMA synchronous = FULL",
+            Self::WithTheNext => "PRAGMA synchronous = NORMAL",
+        }
+    }
+}
+
 /// A connection, and whether somebody may have left a transaction open in it.
 struct Slot {
     /// `None` once the store is closed.
     connection: Option<SqliteConnection>,
     /// Set before BEGIN, cleared after COMMIT or ROLLBACK: stays set when a call fails or is cancelled in between.
     in_transaction: bool,
+    /// What the connection is set to. `None` while that is being changed: stays so when the change fails or is cancelled.
+    durable: Option<Durable>,
 }
 
 impl Slot {
     /// A connection that nobody has used yet.
     fn new(connection: SqliteConnection) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { connection: Some(connection), in_transaction: false }))
+        Arc::new(Mutex::new(Self { connection: Some(connection), in_transaction: false, durable: None }))
     }
 }
 
@@ -135,9 +159,19 @@ impl Connections {
         Held::clear(self.readers[turn].lock().await).await
     }
 
-    /// Begins the one transaction that may write.
+    /// Begins the one transaction that may write. What it has written is on the disk when it has ended.
     pub(super) async fn write(&self) -> Result<Transaction<'_>, Fault> {
+        self.write_durably(Durable::Now).await
+    }
+
+    /// Begins the one transaction that may write.
+    pub(super) async fn write_durably(&self, durable: Durable) -> Result<Transaction<'_>, Fault> {
         let mut held = Held::clear(self.writer.lock().await).await?;
+        if held.slot.durable != Some(durable) {
+            held.slot.durable = None;
+            sqlx::query(durable.pragma()).execute(&mut *held).await?;
+            held.slot.durable = Some(durable);
+        }
         held.slot.in_transaction = true;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *held).await?;
         Ok(Transaction { held })

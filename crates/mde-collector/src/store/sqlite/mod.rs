@@ -34,7 +34,7 @@ pub use files::foreign_files;
 
 use super::{BatchId, Lease, Refusal, StoreError, WallClock};
 use crate::record::{Position, StreamKey, ms};
-use connection::{Connections, Held, Transaction};
+use connection::{Connections, Durable, Held, Transaction};
 use fault::Fault;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
@@ -164,6 +164,11 @@ impl SqliteStore {
     /// The transaction that may write.
     async fn transaction(&self) -> Result<Transaction<'_>, StoreError> {
         self.connections.write().await.map_err(|fault| fault.at(&self.path))
+    }
+
+    /// A transaction for what nobody sees until a later one shows it.
+    async fn unseen(&self) -> Result<Transaction<'_>, StoreError> {
+        self.connections.write_durably(Durable::WithTheNext).await.map_err(|fault| fault.at(&self.path))
     }
 
     /// Ends a transaction, and gives a fault the file's name.
