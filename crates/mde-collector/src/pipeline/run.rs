@@ -6,7 +6,7 @@ use super::drive::Puller;
 use super::gate::Gate;
 use super::retry::PipelineError;
 use super::schedule::{self, Schedule};
-use super::setup::Tenant;
+use super::setup::{Tenant, Wire, sockets};
 use super::shape::Shape;
 use super::ship::{Order, ShipError, Shipper};
 use super::source::Source;
@@ -71,6 +71,21 @@ pub enum RunError {
 pub async fn run(
     config: &Config,
     options: &Options,
+    seam: (Arc<dyn Store>, &Quotas),
+    clock: Arc<dyn Clock>,
+    stop: watch::Receiver<bool>,
+) -> Result<Ended, RunError> {
+    run_over(&sockets, config, options, seam, clock, stop).await
+}
+
+/// The same over what `wire` says.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_over(
+    wire: &Wire,
+    config: &Config,
+    options: &Options,
     (store, quotas): (Arc<dyn Store>, &Quotas),
     clock: Arc<dyn Clock>,
     mut stop: watch::Receiver<bool>,
@@ -81,8 +96,8 @@ pub async fn run(
     let mut streams = Vec::new();
     let (mut background, mut enrichments) = (JoinSet::new(), Vec::new());
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
-        let tenant = Tenant::new(input, quotas.of(input), &clock)?;
-        let enrichment = Enrichment::new(config, input, options, &tenant, (&store, &clock));
+        let tenant = Tenant::over(wire, input, quotas.of(input), &clock)?;
+        let enrichment = Enrichment::new(config, input, options, (&store, &clock));
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
             for source in Source::of(input, service) {
                 let (clients, clock) = (tenant.clients(service), Arc::clone(&clock));
