@@ -17,6 +17,9 @@ pub fn small(service: &str) -> &'static str {
     }
 }
 
+/// Between two polls of alerts: who stops in the middle of one has been served what he has not stored.
+pub const BETWEEN: Duration = Duration::from_secs(30);
+
 /// A tenant in which alerts come and change.
 pub fn tenant(machines: usize) -> impl FnOnce(&mut SimConfig) {
     move |config| {
@@ -71,10 +74,10 @@ async fn while_counts_are_refreshed_no_call_is_refused_no_alert_waits_and_a_rest
         other => small(other),
     };
     let trial = Trial::new(tenant(1_500), &counted(|_| true, more)).await;
-    trial.run_for(HOUR * 2 + HOUR / 3).await;
+    trial.run_for(HOUR * 2 + HOUR / 3 + BETWEEN).await;
     let before = trial.asked(RequestKind::MachineLogonUsers);
     // At once and in the middle of an hour whose calls are made.
-    trial.run_for(HOUR * 4).await;
+    trial.run_for(HOUR * 4 + BETWEEN).await;
     trial.assert_within_quota();
     let calls = trial.asked(RequestKind::MachineLogonUsers);
     assert!(before > 1_900 && calls > 5_000, "they are refreshed all the time: {before}, then {calls}");

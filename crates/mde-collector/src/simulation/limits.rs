@@ -35,7 +35,8 @@ async fn readings_and_single_calls_obey_the_limits_of_their_service() {
         trial.once().await;
         let all = [kinds, &[RequestKind::Machines]].concat();
         assert!(trial.asked(kinds[kinds.len() - 1]) >= 30, "{flags}");
-        assert_eq!(fullest_minute(&trial, &all), 7, "{flags}");
+        // A fifth of every limit is kept from enrichment.
+        assert!((6..=7).contains(&fullest_minute(&trial, &all)), "{flags}: {}", fullest_minute(&trial, &all));
     }
 }
 

@@ -256,7 +256,7 @@ fn service(def: &ServiceDef) -> String {
     line("tag", tag(def));
     line("period", format!("{} s", def.period_s));
     if !def.counts.is_empty() {
-        text += "\n| flag | adds | one call for each: list of | for all, the first that may be used | where the two can differ |\n";
+        text += "\n| flag | adds | the call for one entity | for all at once, the first that may be used | where the two can differ |\n";
         text += "| --- | --- | --- | --- | --- |\n";
         for count in def.counts {
             let all: Vec<String> = count.bulk.iter().map(bulk).collect();
