@@ -18,6 +18,8 @@ pub struct Count {
     pub per_entity: PerEntity,
     /// What answers for all entities at once, best first.
     pub bulk: &'static [Bulk],
+    /// How the answer for all can differ from that of the call for one, for the documentation; empty where there is none.
+    pub differs: &'static str,
 }
 
 impl Count {
@@ -150,6 +152,8 @@ pub enum Read {
         pages: &'static str,
         /// The links.
         files: &'static str,
+        /// The property that names a row's machine.
+        machine: &'static str,
     },
     /// A list.
     List {
@@ -247,6 +251,7 @@ pub(super) static WEAKNESSES: Pass = Pass {
     read: Read::Export {
         pages: "/api/machines/SoftwareVulnerabilitiesByMachine",
         files: "/api/machines/SoftwareVulnerabilitiesExport",
+        machine: "deviceId",
     },
 };
 
@@ -264,6 +269,7 @@ pub(super) static INVENTORY: Pass = Pass {
     read: Read::Export {
         pages: "/api/machines/SoftwareInventoryByMachine",
         files: "/api/machines/SoftwareInventoryExport",
+        machine: "deviceId",
     },
 };
 
@@ -312,6 +318,7 @@ pub(super) const fn count(
     field: &'static str,
     per_entity: PerEntity,
     bulk: &'static [Bulk],
+    differs: &'static str,
 ) -> Count {
-    Count { option, aliases: &[], field, per_entity, bulk }
+    Count { option, aliases: &[], field, per_entity, bulk, differs }
 }

@@ -30,6 +30,7 @@ mod ship;
 mod stream;
 mod trace;
 
+pub use connection::Hold;
 pub use files::foreign_files;
 
 use super::{BatchId, Lease, Refusal, StoreError, WallClock};
@@ -142,6 +143,12 @@ async fn prepare(folder: &files::Folder, path: &Path) -> Result<SqliteConnection
 }
 
 impl SqliteStore {
+    /// The same, with `hold` taken while a connection is in use: for simulations.
+    #[must_use]
+    pub fn holding(self, hold: Hold) -> Self {
+        Self { connections: self.connections.holding(hold), ..self }
+    }
+
     /// Takes over from whoever used the file last: his leases have ended, his invisible batches go.
     async fn started(self) -> Result<Self, StoreError> {
         let taken_over = async {
