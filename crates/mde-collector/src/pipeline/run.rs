@@ -5,6 +5,7 @@ use super::counts::Enrichment;
 use super::drive::Puller;
 use super::gate::Gate;
 use super::retry::PipelineError;
+use super::rotate::Rotation;
 use super::schedule::{self, Schedule};
 use super::setup::Tenant;
 use super::shape::Shape;
@@ -73,15 +74,50 @@ pub async fn run(
     options: &Options,
     (store, quotas): (Arc<dyn Store>, &Quotas),
     clock: Arc<dyn Clock>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
-    let owner = format!("node-{:016x}", rand::random::<u64>());
+    let seam = (Arc::clone(&store), quotas);
+    let ended = turn(config, options, (&owner(), seam), clock, (stop, watch::Sender::new(Vec::new()))).await?;
+    store.close().await?;
+    Ok(ended)
+}
+
+/// The name under which a process holds its leases.
+pub(super) fn owner() -> String {
+    format!("node-{:016x}", rand::random::<u64>())
+}
+
+/// What keeps a configuration that loads from being run, each in a sentence; asks nobody and opens nothing.
+pub(super) fn try_out(config: &Config, quotas: &Quotas, clock: &Arc<dyn Clock>) -> Vec<String> {
+    let tenants = config.inputs.iter().map(|input| Tenant::new(input, quotas.of(input), clock).map(drop));
+    let outputs = config.outputs.iter().map(|entry| {
+        output::build(&entry.output, None).map(drop).map_err(|error| RunError::Setup(format!("{}: {error}", entry.name)))
+    });
+    tenants.chain(outputs).filter_map(|tried| tried.err().map(|error| format!("failed to {error}"))).collect()
+}
+
+/// As [`run`], but leaves the store open; `rotations`: told whose credentials are in use.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn turn(
+    config: &Config,
+    options: &Options,
+    (owner, (store, quotas)): (&str, (Arc<dyn Store>, &Quotas)),
+    clock: Arc<dyn Clock>,
+    (mut stop, rotations): (watch::Receiver<bool>, watch::Sender<Vec<Rotation>>),
+) -> Result<Ended, RunError> {
+    let owner = owner.to_owned();
     let board = Board::after(Notes::read(&store.notes().await?));
     let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config), board.clone());
     let mut streams = Vec::new();
     let (mut background, mut enrichments) = (JoinSet::new(), Vec::new());
     for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
         let tenant = Tenant::new(input, quotas.of(input), &clock)?;
+        if !options.once {
+            background.spawn(tenant.rotation().clone().keep_watch());
+        }
+        rotations.send_modify(|known| known.push(tenant.rotation().clone()));
         let enrichment = Enrichment::new(config, input, options, &tenant, (&store, &clock));
         for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
             for source in Source::of(input, service) {
@@ -94,7 +130,7 @@ pub async fn run(
                 }
                 streams.push((
                     Puller::new(seam, clients, clock, owner, (source, options.once), enricher),
-                    schedule,
+                    (schedule, tenant.rotation().reasons()),
                     &input.outputs,
                 ));
             }
@@ -120,8 +156,8 @@ pub async fn run(
         async move { board.keep(&*store).await }
     });
     let mut tasks = JoinSet::new();
-    for (puller, schedule, _) in streams {
-        let (gate, clock, stop, news) = (gate.clone(), Arc::clone(&clock), stop.clone(), news.clone());
+    for (puller, (schedule, reasons), _) in streams {
+        let (gate, clock, stop, news) = (gate.clone(), Arc::clone(&clock), (stop.clone(), reasons), news.clone());
         tasks.spawn(async move { schedule::stream(puller, schedule, (&gate, &*clock), stop, &news).await });
     }
     let (mut worked, mut failed, mut denied) = (0, 0, 0);
@@ -160,7 +196,6 @@ pub async fn run(
     keeper.shutdown().await;
     // The end itself does not depend on it.
     board.write(&*store).await.ok();
-    store.close().await?;
     Ok(match (stopped, worked, failed, denied) {
         (true, ..) => Ended::Done,
         (_, 0, 0, 1..) => Ended::Denied,

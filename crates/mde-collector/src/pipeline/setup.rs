@@ -1,6 +1,7 @@
 //! A tenant's client, as its configuration says.
 
 use super::clock::Clock;
+use super::rotate::Rotation;
 use super::run::RunError;
 use crate::config::{Credentials, Input, Proof, ServiceConfig};
 use crate::quota::TenantBudget;
@@ -16,6 +17,7 @@ use url::Url;
 pub struct Tenant {
     clients: Clients,
     budget: TenantBudget,
+    rotation: Rotation,
 }
 
 /// The tenant's two APIs.
@@ -43,14 +45,19 @@ impl Tenant {
         let transport = Arc::new(ReqwestTransport::new(&config).map_err(api)?);
         let client = |base: &Url, scope: &str| {
             let tokens = Arc::new(tokens(input, scope, Arc::clone(&transport), clock)?);
-            Client::new(base.clone(), Arc::<ReqwestTransport>::clone(&transport), tokens, Arc::new(budget.clone()))
+            let (seam, source) = (Arc::<ReqwestTransport>::clone(&transport), Arc::<Tokens>::clone(&tokens));
+            Client::new(base.clone(), seam, source, Arc::new(budget.clone())).map(|client| (client, tokens))
         };
         let endpoints = &input.endpoints;
-        let clients = Clients {
-            defender: client(&endpoints.api, &endpoints.scope).map_err(api)?,
-            graph: client(&endpoints.graph, &endpoints.graph_scope).map_err(api)?,
-        };
-        Ok(Self { clients, budget })
+        let (defender, defender_tokens) = client(&endpoints.api, &endpoints.scope).map_err(api)?;
+        let (graph, graph_tokens) = client(&endpoints.graph, &endpoints.graph_scope).map_err(api)?;
+        let rotation = Rotation::new(input.name.clone(), vec![defender_tokens, graph_tokens]);
+        Ok(Self { clients: Clients { defender, graph }, budget, rotation })
+    }
+
+    /// Its credential, as it changes.
+    pub const fn rotation(&self) -> &Rotation {
+        &self.rotation
     }
 
     /// The clients that all services share, inside the tenant's limits.

@@ -3,9 +3,11 @@
 //! No other room writes log lines, so a line and what is counted beside it cannot drift apart. Never a secret, never a
 //! record's content, never one line per record.
 
+pub mod credentials;
 pub mod enrich;
 pub mod pull;
 pub mod quota;
+pub mod reload;
 pub mod run;
 pub mod ship;
 

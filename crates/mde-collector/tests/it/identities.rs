@@ -5,7 +5,7 @@ use mde_sim::RequestKind;
 use std::fs;
 
 /// Puts these lines in the place of the secret.
-fn prove_by(bench: &Bench, lines: &str) {
+pub fn prove_by(bench: &Bench, lines: &str) {
     let text = fs::read_to_string(bench.path("config.yaml")).expect("readable");
     let other = text.lines().filter(|line| !line.contains("client_secret:")).fold(String::new(), |all, line| {
         let further = if line.trim() == "credentials:" { lines } else { "" };
