@@ -8,6 +8,7 @@ mod forms;
 mod golden;
 mod http;
 mod properties;
+mod schema;
 mod services;
 
 use super::*;

@@ -15,6 +15,9 @@ pub use rustix::process::Signal;
 /// A child that needs longer hangs. It guards against a suite that never ends; nothing is measured by it.
 const HANGS: Duration = Duration::from_secs(300);
 
+/// Variables of whoever runs the tests that would change what is tested.
+const FOREIGN: &[&str] = &["RUST_LOG", "CONFIG_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+
 /// One stream of a child so far.
 pub struct Said(watch::Receiver<Vec<u8>>);
 
@@ -50,7 +53,10 @@ impl Running {
     /// Starts the binary in a folder, with these variables in its environment.
     pub fn start(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mde-collector"));
-        command.current_dir(folder).args(arguments).env_remove("RUST_LOG").env_remove("CONFIG_FILE");
+        command.current_dir(folder).args(arguments);
+        FOREIGN.iter().for_each(|name| {
+            command.env_remove(name).env_remove(name.to_lowercase());
+        });
         command.envs(environment.iter().copied());
         command.stdin(Stdio::null());
         Self::of(command)
