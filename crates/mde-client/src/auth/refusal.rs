@@ -66,7 +66,10 @@ static ADVICE: &[(u64, &str)] = &[
         90_094,
         "an administrator has to consent: Entra admin center > App registrations > the application > API permissions > Grant admin consent",
     ),
-    (50_105, "the application admits assigned users only: Entra admin center > Enterprise applications > the application > Properties > Assignment required > No"),
+    (
+        50_105,
+        "the application admits assigned users only: Entra admin center > Enterprise applications > the application > Properties > Assignment required > No",
+    ),
     // The tenant.
     (
         90_002,
@@ -77,7 +80,10 @@ static ADVICE: &[(u64, &str)] = &[
         50_034,
         "this tenant does not know the account: compare tenant_id and client_id with Entra admin center > App registrations > the application > Overview",
     ),
-    (90_009, "the application asks for a token for itself: give override_token_scope the API's address followed by /.default, not the application's own id"),
+    (
+        90_009,
+        "the application asks for a token for itself: give override_token_scope the API's address followed by /.default, not the application's own id",
+    ),
     (90_038, "the tenant belongs to another national cloud: set cloud to gcc, gcc_high or dod"),
     (900_382, "the tenant belongs to another national cloud: set cloud to gcc, gcc_high or dod"),
     (900_432, "the tenant belongs to another national cloud: set cloud to gcc, gcc_high or dod"),
@@ -193,7 +199,8 @@ mod tests {
             assert!(!advice.ends_with('.') && advice.len() < 280, "AADSTS{code}: {advice}");
         }
         let known = |code| refusal(400, &format!(r#"{{"error":"x","error_codes":[1,{code}]}}"#)).advice();
-        for code in [7_000_215, 7_000_222, 700_016, 700_027, 7_000_112, 90_002, 90_009, 50_034, 53_003, 65_001, 500_011] {
+        for code in [7_000_215, 7_000_222, 700_016, 700_027, 7_000_112, 90_002, 90_009, 50_034, 53_003, 65_001, 500_011]
+        {
             assert!(known(code).is_some(), "AADSTS{code} has no advice");
         }
         assert_eq!(known(2), None);

@@ -62,8 +62,7 @@ impl Run {
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now = place::wall();
-        let persistence =
-            if self.no_save_state { Persistence::Memory } else { config.globals.persistence.clone() };
+        let persistence = if self.no_save_state { Persistence::Memory } else { config.globals.persistence.clone() };
         let opened = match &persistence {
             Persistence::Memory => sqlite::open_memory(now).await,
             Persistence::Filesystem { directory } => {

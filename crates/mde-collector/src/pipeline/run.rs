@@ -91,7 +91,9 @@ pub(super) fn owner() -> String {
 pub(super) fn try_out(config: &Config, quotas: &Quotas, clock: &Arc<dyn Clock>) -> Vec<String> {
     let tenants = config.inputs.iter().map(|input| Tenant::new(input, quotas.of(input), clock).map(drop));
     let outputs = config.outputs.iter().map(|entry| {
-        output::build(&entry.output, None).map(drop).map_err(|error| RunError::Setup(format!("{}: {error}", entry.name)))
+        output::build(&entry.output, None)
+            .map(drop)
+            .map_err(|error| RunError::Setup(format!("{}: {error}", entry.name)))
     });
     tenants.chain(outputs).filter_map(|tried| tried.err().map(|error| format!("failed to {error}"))).collect()
 }

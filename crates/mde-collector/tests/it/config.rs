@@ -46,7 +46,7 @@ async fn a_converted_configuration_runs_on_the_state_of_the_original() {
 async fn a_file_with_ten_mistakes_is_told_ten_for_a_person_and_for_a_program() {
     let bench = Bench::start(|_| {}).await;
     let text = "globals:\n  debug: perhaps\n  outbox: {max_bytes: much}\noutputs:\n  one: {type: cnsole}\n  two: {type: file, config: {path: \"{servce}.log\"}}\n\
-         inputs:\n  acme:\n    id: acme\n    cloud: gccc\n    quota: {share: 3}\n    credentials: {tenant_id: \"a b\", client_id: c}\n    \
+         inputs:\n  acme:\n    id: acme\n    cloud: gccc\n    quota: {share: 3}\n    credentials: {tenant_id: \"a b\", client_id: c, client_secret: s}\n    \
          services:\n      alerts: {overlap: often, flaten: true}\n      machnes:\n";
     fs::write(bench.path("ten.yaml"), text).expect("writable");
     let check = ["check", "--offline", "--config", "ten.yaml"];
@@ -58,7 +58,10 @@ async fn a_file_with_ten_mistakes_is_told_ten_for_a_person_and_for_a_program() {
     for problem in &problems {
         assert_eq!(problem["severity"], "error");
         assert!(problem["line"].as_u64() > Some(0) && problem["column"].as_u64() > Some(0), "{problem}");
-        assert!(problem["file"] == "ten.yaml" && problem["path"].is_string() && problem["message"].is_string(), "{problem}");
+        assert!(
+            problem["file"] == "ten.yaml" && problem["path"].is_string() && problem["message"].is_string(),
+            "{problem}"
+        );
     }
     assert!(problems.iter().any(|problem| problem["help"].as_str().is_some_and(|help| help.contains("`flatten`"))));
 }
@@ -72,7 +75,11 @@ async fn state_files_of_the_official_collector_are_told_with_the_way_to_take_the
     fs::create_dir(bench.path("state")).expect("writable");
     fs::write(bench.path("state/0cc175b9c0f1b6a831c399e269772661"), "a pickle").expect("writable");
     let ended = bench.launch(&check).ended().await.exits(0);
-    assert!(ended.stdout.contains("warn  state") && ended.stdout.contains("state import-official state"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("warn  state") && ended.stdout.contains("state import-official state"),
+        "{}",
+        ended.stdout
+    );
     bench.once().await.exits(0);
     let ended = bench.launch(&check).ended().await.exits(0);
     assert!(!ended.stdout.contains("official"), "what has begun needs no taking over: {}", ended.stdout);

@@ -120,6 +120,9 @@ async fn the_managed_identity_is_asked_directly_whatever_proxy_is_set() {
     ];
     once(&bench, &environment).await.exits(0);
     let passed = squid.passed();
-    assert!(!passed.is_empty() && passed.iter().all(|line| line.contains(&format!("{FRONT}:{}", front.port))), "{passed:?}");
+    assert!(
+        !passed.is_empty() && passed.iter().all(|line| line.contains(&format!("{FRONT}:{}", front.port))),
+        "{passed:?}"
+    );
     assert_same(&bench.arrived(), &bench.expected());
 }

@@ -152,7 +152,9 @@ async fn a_changed_configuration_counts_after_a_hangup_and_a_broken_one_does_not
         let said = running.said().map(|said| String::from_utf8_lossy(&said.octets()).into_owned());
         said.concat().matches("the configuration was read again and has changed").count()
     };
-    for (count, from, to) in [(2, "request_period_in_seconds: 2", "request_period_in_seconds: 1"), (3, "      machines:\n", "")] {
+    for (count, from, to) in
+        [(2, "request_period_in_seconds: 2", "request_period_in_seconds: 1"), (3, "      machines:\n", "")]
+    {
         bench.edit(from, to);
         running.signal(Signal::HUP);
         until("it has been read again", || reloads() == count).await;

@@ -18,11 +18,11 @@ async fn bench() -> (Bench, crate::harness::Devo) {
     let dead = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
     fs::write(bench.path("token.key"), "telltale-token-in-a-file\n").expect("writable");
     bench.output(&format!(
-        "  hec: {{type: http, required: false, config: {{url: \"http://{dead}/hec\", preset: splunk_hec, auth: {{bearer: telltale-hec}}}}}}\n  \
-         plain: {{type: http, required: false, config: {{url: \"http://{dead}/in\", auth: {{basic: {{username: me, password: telltale-basic}}}}, headers: {{X-Key: telltale-header}}}}}}\n  \
-         filed: {{type: http, required: false, config: {{url: \"http://{dead}/in\", auth: {{bearer_file: token.key}}}}}}\n  \
-         relayed: {{type: devo_http, required: false, config: {{url: \"http://{dead}\", domain: me, token: telltale-devo}}}}\n  \
-         bus: {{type: nats, required: false, config: {{url: \"nats://{dead}\", subject: mde.alerts, token: telltale-nats}}}}\n"
+        "  hec: {{type: http, config: {{required: false, url: \"http://{dead}/hec\", preset: splunk_hec, auth: {{bearer: telltale-hec}}}}}}\n  \
+         plain: {{type: http, config: {{required: false, url: \"http://{dead}/in\", auth: {{basic: {{username: me, password: telltale-basic}}}}, headers: {{X-Key: telltale-header}}}}}}\n  \
+         filed: {{type: http, config: {{required: false, url: \"http://{dead}/in\", auth: {{bearer_file: token.key}}}}}}\n  \
+         relayed: {{type: devo_http, config: {{required: false, url: \"http://{dead}\", domain: me, token: telltale-devo}}}}\n  \
+         bus: {{type: nats, config: {{required: false, url: \"nats://{dead}\", subject: mde.alerts, token: telltale-nats}}}}\n"
     ));
     let made = bench.sim.entra().add_application(vec!["Alert.Read.All".to_owned()]);
     let base = bench.sim.base_url();
@@ -49,7 +49,11 @@ async fn runs_crashes_and_every_command_tell_no_credential_at_any_level_of_the_l
     told(&bench, &["check", "--offline"]).await.exits(0);
     told(&bench, &["check"]).await.exits(1);
     // Some answers break off, one refuses the token, so that errors are told, too.
-    bench.sim.scenario().times(RequestKind::Alerts, 1, Fault::Cut { after: 2_000, end: mde_sim::CutEnd::ContentLength });
+    bench.sim.scenario().times(
+        RequestKind::Alerts,
+        1,
+        Fault::Cut { after: 2_000, end: mde_sim::CutEnd::ContentLength },
+    );
     bench.sim.entra().revoke_tokens();
     let ended = told(&bench, &["run", "--once", "--drain-timeout", "2s"]).await.exits(1);
     assert!(ended.stderr.len() > 20_000, "that is not all of the log: {}", ended.stderr);
@@ -58,7 +62,15 @@ async fn runs_crashes_and_every_command_tell_no_credential_at_any_level_of_the_l
     told(&bench, &["state", "show", "--format", "json"]).await.exits(0);
     told(&bench, &["state", "verify"]).await.exits(0);
     let converted = told(&bench, &["config", "convert"]).await.exits(0);
-    for name in ["SIMULATED_CLIENT_SECRET", "BEHIND_PROXY", "HEC_AUTH_BEARER", "RELAYED_TOKEN", "BUS_TOKEN", "PLAIN_HEADERS_X_KEY", "PLAIN_AUTH_BASIC_PASSWORD"] {
+    for name in [
+        "SIMULATED_CLIENT_SECRET",
+        "BEHIND_PROXY",
+        "HEC_AUTH_BEARER",
+        "RELAYED_TOKEN",
+        "BUS_TOKEN",
+        "PLAIN_HEADERS_X_KEY",
+        "PLAIN_AUTH_BASIC_PASSWORD",
+    ] {
         assert!(converted.stdout.contains(&format!("${{env:{name}}}")), "{name}: {}", converted.stdout);
         assert!(converted.stderr.contains(name), "{name}: {}", converted.stderr);
     }
