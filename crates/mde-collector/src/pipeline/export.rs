@@ -218,7 +218,7 @@ impl<'a> Exporter<'a> {
             stop_timeout: Duration::ZERO,
         };
         let clients = self.tenant.clients(&source.service);
-        let enrichment = Enrichment::new(self.config, self.input, &options, &self.tenant, (&store, &self.clock));
+        let enrichment = Enrichment::new(self.config, self.input, &options, (&store, &self.clock));
         let enricher = enrichment.of(&source, &clients);
         let gate = Gate::new(Arc::clone(&store), WAITING_BYTES, Vec::new(), Board::default());
         let seam = (Arc::clone(&store), gate);

@@ -69,10 +69,12 @@ pub async fn hunt(
             },
         }
     };
+    let mut rows = 0;
     while let Some(row) = answer.next().await.map_err(PipelineError::from)? {
         sink.take(&one_line(row)).map_err(ExportError::Sink)?;
+        rows += 1;
     }
-    let end = answer.rest().await.map_err(PipelineError::from)?;
-    let columns = end.columns.unwrap_or_default().into_iter().map(|column| (column.name, column.kind)).collect();
-    Ok(Answered { columns, rows: end.rows, endpoint: hunter.endpoint() })
+    let columns = answer.columns().unwrap_or_default().iter();
+    let columns = columns.map(|column| (column.name.clone(), column.kind.clone())).collect();
+    Ok(Answered { columns, rows, endpoint: hunter.endpoint() })
 }
