@@ -13,7 +13,6 @@ pub mod gate;
 mod lease;
 pub mod plan;
 pub mod retry;
-mod room;
 mod rows;
 pub mod run;
 mod schedule;
