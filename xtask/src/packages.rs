@@ -4,7 +4,7 @@ use anyhow::{Result, bail, ensure};
 use std::process::{Command, Stdio};
 
 /// Debian's packages with the receivers that the tests start.
-pub const TESTS: &[&str] = &["nats-server", "openssl", "rsyslog", "rsyslog-gnutls"];
+pub const TESTS: &[&str] = &["groff-base", "nats-server", "openssl", "rsyslog", "rsyslog-gnutls"];
 
 /// Debian's packages with which librdkafka is built, for the feature `kafka`.
 pub const KAFKA: &[&str] = &["gcc", "libssl-dev", "make", "pkg-config", "zlib1g-dev"];

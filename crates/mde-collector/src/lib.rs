@@ -14,6 +14,8 @@ pub mod pull;
 pub mod quota;
 pub mod record;
 pub mod service;
+#[cfg(test)]
+mod simulation;
 pub mod status;
 pub mod store;
 pub mod telemetry;

@@ -32,12 +32,12 @@ pub struct Check {
 impl Check {
     /// Checks, and gives the exit code.
     pub async fn run(self) -> u8 {
-        let options = Options { strict: self.strict || !self.offline, offline: self.offline };
+        let options = Options { strict: self.strict || !self.offline, offline: self.offline, ..Options::default() };
         let loaded = match self.source.load_or_say(options) {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
-        if let Err(told) = super::known_tenants(&loaded.config, &self.tenants) {
+        if let Err(told) = super::known_tenants(&loaded.config.inputs, &self.tenants) {
             return told;
         }
         let findings = match self.offline {

@@ -18,10 +18,13 @@ pub struct Config {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// JSON Schema, for editors.
+    #[command(after_help = "Example:\n  mde-collector config schema > mde-collector.schema.json")]
     Schema,
     /// A commented configuration with every key.
+    #[command(after_help = "Example:\n  mde-collector config example > config.yaml")]
     Example,
     /// A configuration of the official collector in our own layout, and on stderr what was changed.
+    #[command(after_help = "Example:\n  mde-collector config convert --config official.yaml > config.yaml")]
     Convert(Source),
 }
 

@@ -8,19 +8,28 @@ mod chosen;
 mod config;
 mod demo;
 mod explain;
+mod export;
+mod generated;
+mod hunt;
 mod place;
 mod plan;
+mod progress;
 mod run;
+mod sheet;
 mod signals;
 mod simulate;
 mod state;
 mod table;
+mod target;
 
-use crate::config::{Config, Loaded, Options, Persistence, Problems, load, load_job};
+use crate::config::{Config, Input, Loaded, Options, Persistence, Problems, load, load_job};
 use crate::quota::Quotas;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use progress::AboveBars;
 use std::error::Error;
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -69,6 +78,21 @@ enum Command {
     State(state::State),
     /// Where one record is: when it was seen, as which events it was stored, where they are.
     Explain(explain::Explain),
+    /// One service once, into a file or onto stdout; the collector's own state is left alone.
+    Export(export::Export),
+    /// One advanced-hunting query, its rows as a table, JSON lines or CSV.
+    Hunt(hunt::HuntArguments),
+    /// Shell completions, on stdout.
+    Completions(generated::Completions),
+    /// Manual pages.
+    Man(generated::Manual),
+}
+
+impl Command {
+    /// Whether it speaks of errors alone where nobody watches: its data is for other programs.
+    const fn is_calm(&self) -> bool {
+        matches!(self, Self::Export(_) | Self::Hunt(_))
+    }
 }
 
 /// Form of the log.
@@ -118,11 +142,24 @@ impl Source {
 
     /// Loads it, or says everything that is wrong on stderr.
     fn load_or_say(&self, options: Options) -> Result<Loaded, u8> {
+        let loaded = self.loaded(options)?;
+        loaded.warnings.iter().for_each(say);
+        Ok(loaded)
+    }
+
+    /// The same, where warnings are for nobody but a person: `check` has them for all others.
+    fn load_calmly(&self, options: Options) -> Result<Config, u8> {
+        let loaded = self.loaded(options)?;
+        if std::io::stderr().is_terminal() {
+            loaded.warnings.iter().for_each(say);
+        }
+        Ok(loaded.config)
+    }
+
+    /// Loads it, or says what is wrong.
+    fn loaded(&self, options: Options) -> Result<Loaded, u8> {
         match self.load(options) {
-            Some(Ok(loaded)) => {
-                loaded.warnings.iter().for_each(say);
-                Ok(loaded)
-            }
+            Some(Ok(loaded)) => Ok(loaded),
             Some(Err(problems)) => {
                 problems.0.iter().for_each(say);
                 Err(USAGE)
@@ -147,25 +184,25 @@ async fn quotas(config: &Config, persistence: &Persistence) -> Result<Quotas, u8
 }
 
 /// Whether these are inputs of the configuration; says so where one is not.
-fn known_tenants(config: &Config, tenants: &[String]) -> Result<(), u8> {
-    let Some(name) = tenants.iter().find(|name| config.inputs.iter().all(|input| input.name != **name)) else {
+fn known_tenants(inputs: &[Input], tenants: &[String]) -> Result<(), u8> {
+    let Some(name) = tenants.iter().find(|name| inputs.iter().all(|input| input.name != **name)) else {
         return Ok(());
     };
-    let known: Vec<&str> = config.inputs.iter().map(|input| input.name.as_str()).collect();
+    let known: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
     say(format_args!("--tenant {name}: there is no such entry under inputs; there is {}", known.join(", ")));
     Err(USAGE)
 }
 
 /// One thing for a person, on stderr.
-#[expect(clippy::print_stderr, reason = "the command line speaks to a person here")]
-fn say(what: impl std::fmt::Display) {
-    eprintln!("{what}");
+fn say(what: impl Display) {
+    // Where stderr is gone there is nobody to tell.
+    writeln!(AboveBars, "{what}").ok();
 }
 
 /// Data, on stdout.
-#[expect(clippy::print_stdout, reason = "stdout is for data, and this is it")]
-fn give(what: impl std::fmt::Display) {
-    println!("{what}");
+fn give(what: impl Display) {
+    // A reader that has gone, as `head` does, has had enough.
+    writeln!(stdout(), "{what}").ok();
 }
 
 /// The official command line has no sub-command: `--config F` is `run`, `--validate` is `check`.
@@ -198,8 +235,8 @@ pub fn main() -> ExitCode {
     };
     let demo = matches!(arguments.command, Command::Demo(_));
     match demo.then(demo::log_file).flatten() {
-        Some(file) => log(arguments.log_format == LogFormat::Json, false, std::sync::Mutex::new(file)),
-        None => log_to_stderr(arguments.log_format),
+        Some(file) => log(arguments.log_format == LogFormat::Json, false, LOGGED, std::sync::Mutex::new(file)),
+        None => log_to_stderr(arguments.log_format, arguments.command.is_calm()),
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -218,26 +255,37 @@ pub fn main() -> ExitCode {
             Command::Simulate(simulate) => simulate.run().await,
             Command::State(state) => state.run().await,
             Command::Explain(explain) => explain.run().await,
+            Command::Export(export) => export.run().await,
+            Command::Hunt(hunt) => hunt.run().await,
+            Command::Completions(completions) => completions.run(),
+            Command::Man(manual) => manual.run(),
         }
     });
     ExitCode::from(code)
 }
 
 /// Logs to stderr: for a person on a terminal, else for a program.
-fn log_to_stderr(format: LogFormat) {
-    use std::io::IsTerminal;
-    let terminal = std::io::stderr().is_terminal();
+fn log_to_stderr(format: LogFormat, calm: bool) {
+    let terminal = stderr().is_terminal();
     let json = format == LogFormat::Json || (format == LogFormat::Auto && !terminal);
-    log(json, terminal, std::io::stderr);
+    let logged = match (calm, terminal) {
+        (false, _) => LOGGED,
+        (true, true) => "warn",
+        (true, false) => "error",
+    };
+    log(json, terminal, logged, || AboveBars);
 }
 
-/// Logs what `RUST_LOG` asks for; our own events and everybody's warnings where it is not set.
-fn log<W>(json: bool, colours: bool, writer: W)
+/// What is logged where `RUST_LOG` does not say: our own events and everybody's warnings.
+const LOGGED: &str = "warn,mde_collector=info";
+
+/// Logs what `RUST_LOG` asks for; `logged` where it is not set.
+fn log<W>(json: bool, colours: bool, logged: &str, writer: W)
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,mde_collector=info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(logged));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     if json { builder.json().flatten_event(true).init() } else { builder.with_ansi(colours).init() }
 }

@@ -1,7 +1,7 @@
 //! `run`: the main job.
 
 use super::chosen::Chosen;
-use super::signals::Signals;
+use super::signals;
 use super::{DENIED, DONE, PARTLY, Source, USAGE, place, quotas, say};
 use crate::config::{Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
@@ -10,10 +10,12 @@ use crate::store::{Store, sqlite};
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Pull and deliver until stopped.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mde-collector run --config config.yaml\n  \
+                        mde-collector run --config config.yaml --once --service alerts --tenant acme\n  \
+                        mde-collector run --job_config_loc job.json --collector_config_loc collector.json")]
 pub struct Run {
     #[command(flatten)]
     source: Source,
@@ -92,16 +94,7 @@ impl Run {
             drain_timeout: self.drain_timeout,
             stop_timeout: self.stop_timeout,
         };
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move {
-            let Ok(mut signals) = Signals::new() else { return };
-            signals.next().await;
-            tracing::info!("stopping: outputs are drained, the rest stays in the outbox");
-            stop.send_replace(true);
-            signals.next().await;
-            // A second signal: at once. Everything that counts is in the store.
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
-        });
+        let stopped = signals::stopping("stopping: outputs are drained, the rest stays in the outbox");
         match run::run(&config, &options, (store, &quotas), clock, stopped).await {
             Ok(Ended::Done) => DONE,
             Ok(Ended::Partly) => PARTLY,

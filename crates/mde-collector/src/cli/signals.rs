@@ -2,6 +2,7 @@
 
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 /// The signals that ask for an end. From its making on they end nothing by themselves.
 pub struct Signals {
@@ -19,4 +20,22 @@ impl Signals {
     pub async fn next(&mut self) {
         tokio::select! { _ = self.terminate.recv() => {} _ = self.interrupt.recv() => {} }
     }
+}
+
+/// Becomes true at the first signal; the second one ends the process at once. `told`: what the log says at the first.
+pub fn stopping(told: &'static str) -> watch::Receiver<bool> {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        let Ok(mut signals) = Signals::new() else {
+            // The sender stays: that it goes would look like a signal.
+            return stop.closed().await;
+        };
+        signals.next().await;
+        tracing::info!("{told}");
+        stop.send_replace(true);
+        signals.next().await;
+        // A second signal: at once. Everything that counts is in the store.
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+    });
+    stopped
 }

@@ -8,6 +8,9 @@ use std::net::SocketAddr;
 
 /// A tenant to try things on, without Microsoft.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mde-collector simulate\n  mde-collector simulate --listen 127.0.0.1:8080 --machines 5000 --seed 7 > inputs.yaml"
+)]
 pub struct Simulate {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]

@@ -30,7 +30,7 @@ pub enum Original<'a> {
 /// # Errors
 /// Everything that is wrong with it, as [`super::load`] says it; a placeholder is none.
 pub fn convert(original: Original<'_>, environment: &dyn Fn(&str) -> Option<String>) -> Result<Converted, Problems> {
-    let options = Options { strict: false, offline: true };
+    let options = Options { offline: true, ..Options::default() };
     let report = Report::new(environment, options);
     let (file, root) = match original {
         Original::File(path) => (path, report.open(path)),

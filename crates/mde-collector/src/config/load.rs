@@ -64,6 +64,8 @@ pub struct Options {
     pub strict: bool,
     /// A `<…>` left as a value is a warning (`check --offline`) and stands for itself.
     pub offline: bool,
+    /// A service that every input reads, whatever its file says of it: canonical name. For a command that names one.
+    pub service: Option<&'static str>,
 }
 
 /// What was loaded.

@@ -46,6 +46,7 @@ pub use outputs::OutputConfig;
 pub use problem::{Problem, Problems, Severity, Snippet};
 pub use schema::schema;
 pub use secret::Secret;
+pub use units::moment_before;
 
 use crate::service::{Count, Pull, ServiceDef};
 use std::net::SocketAddr;

@@ -6,7 +6,7 @@ use super::drive::Puller;
 use super::gate::Gate;
 use super::retry::PipelineError;
 use super::schedule::{self, Schedule};
-use super::setup::Tenant;
+use super::setup::{Tenant, Wire, sockets};
 use super::shape::Shape;
 use super::ship::{Order, ShipError, Shipper};
 use super::source::Source;
@@ -72,6 +72,21 @@ pub enum RunError {
 pub async fn run(
     config: &Config,
     options: &Options,
+    seam: (Arc<dyn Store>, &Quotas),
+    clock: Arc<dyn Clock>,
+    stop: watch::Receiver<bool>,
+) -> Result<Ended, RunError> {
+    run_over(&sockets, config, options, seam, clock, stop).await
+}
+
+/// The same over what `wire` says.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_over(
+    wire: &Wire,
+    config: &Config,
+    options: &Options,
     (store, quotas): (Arc<dyn Store>, &Quotas),
     clock: Arc<dyn Clock>,
     mut stop: watch::Receiver<bool>,
@@ -79,7 +94,7 @@ pub async fn run(
     let owner = format!("node-{:016x}", rand::random::<u64>());
     let board = Board::after(Notes::read(&store.notes().await?));
     let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config), board.clone());
-    let node = Node { config, options, store, clock, gate, owner };
+    let node = Node { wire, config, options, store, clock, gate, owner };
     let PullHalf { streams, mut background, enrichments } = node.pull_half(quotas)?;
     let pulled: Vec<StreamKey> = streams.iter().map(|(puller, _)| puller.stream().clone()).collect();
     let (order, orders) = watch::channel(Order::Run);
@@ -128,6 +143,7 @@ pub async fn run(
 
 /// What all parts of a run share.
 struct Node<'a> {
+    wire: &'a Wire,
     config: &'a Config,
     options: &'a Options,
     store: Arc<dyn Store>,
@@ -152,11 +168,11 @@ type ShipHalf = JoinSet<(String, Result<(), ShipError>)>;
 impl Node<'_> {
     /// Sets the streams up; asks nobody.
     fn pull_half(&self, quotas: &Quotas) -> Result<PullHalf, RunError> {
-        let Self { config, options, store, clock, gate, owner } = self;
+        let Self { wire, config, options, store, clock, gate, owner } = self;
         let mut half = PullHalf { streams: Vec::new(), background: JoinSet::new(), enrichments: Vec::new() };
         for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
-            let tenant = Tenant::new(input, quotas.of(input), clock)?;
-            let enrichment = Enrichment::new(config, input, options, &tenant, (store, clock));
+            let tenant = Tenant::over(*wire, input, quotas.of(input), clock)?;
+            let enrichment = Enrichment::new(config, input, options, (store, clock));
             for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
                 for source in Source::of(input, service) {
                     let clients = tenant.clients(service);

@@ -7,7 +7,7 @@ mod journal;
 
 use crate::config::{CallLimit, Config, Input, Persistence, ServiceConfig};
 use crate::telemetry::quota as events;
-use journal::{Owner, Unshared};
+use journal::Unshared;
 use mde_client::WallClock;
 use mde_client::budget::{BucketUse, Budget, InMemoryBudget, Journal, JournaledBudget, Permit, Priority, Throttle};
 use mde_client::budget::{Window, WindowUse};
@@ -16,7 +16,7 @@ use mde_client::retry::Allowed;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use journal::{QuotaError, QuotaFile, is_begun};
+pub use journal::{Owner, QuotaError, QuotaFile, is_begun};
 
 /// The shorter of the vendor's windows.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -60,6 +60,17 @@ impl Quotas {
             Persistence::Memory => None,
             Persistence::Filesystem { directory } => Some(Arc::new(QuotaFile::open(directory).await?)),
         };
+        let journal = |tenant_id: &str, client_id: &str| -> Arc<dyn Journal> {
+            match &file {
+                Some(file) => Arc::new(Owner::new(Arc::clone(file), tenant_id, client_id)),
+                None => Arc::new(Unshared),
+            }
+        };
+        Ok(Self::over(config, journal, now))
+    }
+
+    /// The same, written down wherever `journal` says for a tenant and an application.
+    pub fn over(config: &Config, journal: impl Fn(&str, &str) -> Arc<dyn Journal>, now: WallClock) -> Self {
         let mut budgets: Vec<(Spender, JournaledBudget)> = Vec::new();
         for input in &config.inputs {
             let spender = Spender::of(input);
@@ -69,14 +80,11 @@ impl Quotas {
             let inputs = || config.inputs.iter().filter(|other| Spender::of(other) == spender);
             let share = inputs().map(|input| input.quota_share).fold(1.0, f64::min);
             let limits = inputs().flat_map(|input| &input.limits).map(window).collect();
-            let journal: Arc<dyn Journal> = match &file {
-                Some(file) => Arc::new(Owner::new(Arc::clone(file), &spender.tenant_id, &spender.client_id)),
-                None => Arc::new(Unshared),
-            };
+            let journal = journal(&spender.tenant_id, &spender.client_id);
             let budget = JournaledBudget::new(InMemoryBudget::new(share, limits), journal, Arc::clone(&now));
             budgets.push((spender, budget));
         }
-        Ok(Self { budgets })
+        Self { budgets }
     }
 
     /// The budget that an input spends from.

@@ -286,7 +286,8 @@ pub trait Outbox: Send + Sync {
     /// Begins a batch that nobody sees. It can only be shown under the very lease and in the epoch in which it was begun.
     async fn begin(&self, lease: &Lease, stream: &StreamKey, head: &BatchHead) -> Result<BatchId, StoreError>;
 
-    /// Adds a frame to an invisible batch; durable, and still invisible, when it returns.
+    /// Adds a frame to an invisible batch. A kill takes nothing of it; for a power failure it counts from the commit that shows
+    /// it, which is durable with everything that it shows.
     async fn append(&self, batch: BatchId, frame: &Frame) -> Result<(), StoreError>;
 
     /// Shows the batch, stores its keys and makes progress, in one transaction. Returns the batch's number within its

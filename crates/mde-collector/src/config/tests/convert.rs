@@ -54,11 +54,11 @@ fn both(name: &str, text: &str) -> (Loaded, Loaded, Converted) {
     let folder = folder();
     let path = folder.path().join(name);
     fs::write(&path, text).unwrap();
-    let options = Options { strict: false, offline: true };
+    let options = Options { offline: true, ..Options::default() };
     let before = load(&path, &environment, options).unwrap_or_else(|problems| panic!("{problems}"));
     let converted = convert(Original::File(&path), &environment).unwrap_or_else(|problems| panic!("{problems}"));
     fs::write(&path, &converted.text).unwrap();
-    let strict = Options { strict: true, offline: true };
+    let strict = Options { strict: true, offline: true, ..Options::default() };
     let after = load(&path, &environment, strict).unwrap_or_else(|problems| panic!("{problems}\n{}", converted.text));
     let again = convert(Original::File(&path), &environment).unwrap();
     assert_eq!((again.text.as_str(), again.changes.len()), (converted.text.as_str(), 0));

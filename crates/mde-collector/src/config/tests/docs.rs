@@ -4,7 +4,7 @@
 
 use crate::config::key::{About, Absent, Declared, Form, Origin, Table};
 use crate::config::{later, load, scope};
-use crate::service::{Count, Flatten, Key, Pull, SERVICES, ServiceDef};
+use crate::service::{Bulk, Count, Flatten, Key, Pull, Read, SERVICES, ServiceDef};
 use mde_client::hunting::Endpoint as Hunting;
 use mde_client::limits::{self, Family};
 use mde_client::write_time;
@@ -256,12 +256,29 @@ fn service(def: &ServiceDef) -> String {
     line("tag", tag(def));
     line("period", format!("{} s", def.period_s));
     if !def.counts.is_empty() {
-        text += "\n| flag | adds |\n| --- | --- |\n";
+        text += "\n| flag | adds | the call for one entity | for all at once, the first that may be used | where the two can differ |\n";
+        text += "| --- | --- | --- | --- | --- |\n";
         for count in def.counts {
-            writeln!(text, "| {}", flag(count)).unwrap();
+            let all: Vec<String> = count.bulk.iter().map(bulk).collect();
+            let cells = [code(count.per_entity.path), all.join("; "), cell(count.differs)].join(" | ");
+            writeln!(text, "| {} {cells} |", flag(count)).unwrap();
         }
     }
     text
+}
+
+/// An answer for all in words.
+fn bulk(bulk: &Bulk) -> String {
+    match bulk {
+        Bulk::Row(property) => format!("{} of the row", code(property)),
+        Bulk::Present(property) => format!("1 where {} is set", code(property)),
+        Bulk::IdBegins(prefix) => format!("1 where the id begins with {}", code(prefix)),
+        Bulk::Elements { array, property, .. } => format!("different {} in {}", code(property), code(array)),
+        Bulk::Grouped(grouped) => match &grouped.pass.read {
+            Read::Export { pages: path, .. } | Read::List { path, .. } => format!("all rows of {}", code(path)),
+            Read::Each { path, each, .. } => format!("{} for each of {}", code(each), code(path)),
+        },
+    }
 }
 
 /// A way of reading in a word.

@@ -13,7 +13,8 @@ fn answer(case: &Path) -> String {
     let first = fs::read(case)
         .map(|text| String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned())
         .unwrap();
-    let options = Options { strict: first.contains("# strict"), offline: first.contains("# offline") };
+    let options =
+        Options { strict: first.contains("# strict"), offline: first.contains("# offline"), ..Options::default() };
     let answer = match load(case, &environment, options) {
         Ok(loaded) => {
             let warnings: String = loaded.warnings.iter().map(|warning| format!("{warning}\n\n")).collect();

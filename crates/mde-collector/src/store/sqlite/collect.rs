@@ -1,7 +1,8 @@
 //! Taking frames out again: those that every output has passed, and those that nobody will ever see.
-//! Always in transactions of a bounded size, so that a writer never waits long.
+//! Always in transactions of a bounded size, so that a writer never waits long, and never synced by themselves: what comes
+//! back after a power failure is taken out once more.
 
-use super::connection::Connections;
+use super::connection::{Connections, Durable};
 use super::fault::Fault;
 use super::{batch, position, unsigned};
 use crate::record::Position;
@@ -32,7 +33,7 @@ pub(super) async fn free(connections: &Connections) -> Result<u64, Fault> {
     let mut freed = 0;
     for stream in streams {
         loop {
-            let mut transaction = connections.write().await?;
+            let mut transaction = connections.write_durably(Durable::WithTheNext).await?;
             let result = step(&mut transaction, stream).await;
             let step = transaction.end(result).await?;
             freed += step.octets;
@@ -141,7 +142,7 @@ async fn remove_frames(
 /// Throws an invisible batch away. One that is gone already is no error; one that was shown is.
 pub(super) async fn discard(connections: &Connections, batch: BatchId) -> Result<(), Fault> {
     loop {
-        let mut transaction = connections.write().await?;
+        let mut transaction = connections.write_durably(Durable::WithTheNext).await?;
         let result = discard_step(&mut transaction, batch).await;
         if transaction.end(result).await? {
             return Ok(());
@@ -180,7 +181,7 @@ pub(super) async fn invisible(connection: &mut SqliteConnection) -> Result<Vec<B
 /// Gives free pages back to the file system, but for a reserve.
 async fn shrink(connections: &Connections) -> Result<(), Fault> {
     for _ in 0..SHRINK_STEPS {
-        let mut transaction = connections.write().await?;
+        let mut transaction = connections.write_durably(Durable::WithTheNext).await?;
         let result = shrink_step(&mut transaction).await;
         if transaction.end(result).await? {
             break;

@@ -30,11 +30,12 @@ mod ship;
 mod stream;
 mod trace;
 
+pub use connection::Hold;
 pub use files::foreign_files;
 
 use super::{BatchId, Lease, Refusal, StoreError, WallClock};
 use crate::record::{Position, StreamKey, ms};
-use connection::{Connections, Held, Transaction};
+use connection::{Connections, Durable, Held, Transaction};
 use fault::Fault;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
@@ -142,6 +143,12 @@ async fn prepare(folder: &files::Folder, path: &Path) -> Result<SqliteConnection
 }
 
 impl SqliteStore {
+    /// The same, with `hold` taken while a connection is in use: for simulations.
+    #[must_use]
+    pub fn holding(self, hold: Hold) -> Self {
+        Self { connections: self.connections.holding(hold), ..self }
+    }
+
     /// Takes over from whoever used the file last: his leases have ended, his invisible batches go.
     async fn started(self) -> Result<Self, StoreError> {
         let taken_over = async {
@@ -164,6 +171,11 @@ impl SqliteStore {
     /// The transaction that may write.
     async fn transaction(&self) -> Result<Transaction<'_>, StoreError> {
         self.connections.write().await.map_err(|fault| fault.at(&self.path))
+    }
+
+    /// A transaction for what nobody sees until a later one shows it.
+    async fn unseen(&self) -> Result<Transaction<'_>, StoreError> {
+        self.connections.write_durably(Durable::WithTheNext).await.map_err(|fault| fault.at(&self.path))
     }
 
     /// Ends a transaction, and gives a fault the file's name.

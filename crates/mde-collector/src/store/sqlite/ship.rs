@@ -11,7 +11,7 @@ use async_trait::async_trait;
 #[async_trait]
 impl Outbox for SqliteStore {
     async fn begin(&self, lease: &Lease, stream: &StreamKey, head: &BatchHead) -> Result<BatchId, StoreError> {
-        let mut transaction = self.transaction().await?;
+        let mut transaction = self.unseen().await?;
         let result = batch::begin(&mut transaction, lease, stream, head).await;
         self.end(transaction, result).await
     }
@@ -22,7 +22,7 @@ impl Outbox for SqliteStore {
             return Err(StoreError::Disk("the reserve has been given up, the disk is full".to_owned()));
         }
         let packed = frame::pack(frame);
-        let mut transaction = self.transaction().await?;
+        let mut transaction = self.unseen().await?;
         let result = batch::append(&mut transaction, batch, packed).await;
         self.end(transaction, result).await
     }
