@@ -1,6 +1,5 @@
 //! Gathers events to frames under a batch that nobody sees, until one commit shows it.
 
-use super::room;
 use crate::record::{BatchHead, EntityKey, Frame, StoredKey, StreamKey};
 use crate::store::{BatchCount, Commit, Lease, Progress, Seen, Store, StoreError, Trace};
 use std::collections::HashSet;
@@ -42,7 +41,7 @@ impl<'a> BatchWriter<'a> {
     pub fn version(&mut self, key: StoredKey) -> bool {
         let new = self.pending.insert(key.key.0);
         if new {
-            room::push(&mut self.keys, key);
+            self.keys.push(key);
         }
         new
     }
@@ -51,7 +50,7 @@ impl<'a> BatchWriter<'a> {
     pub fn entity(&mut self, seen: Seen) -> bool {
         let new = self.pending.insert(seen.key.0);
         if new {
-            room::push(&mut self.seen, seen);
+            self.seen.push(seen);
         }
         new
     }
@@ -63,7 +62,7 @@ impl<'a> BatchWriter<'a> {
 
     /// Takes what is to be known of a record later.
     pub fn trace(&mut self, trace: Trace) {
-        room::push(&mut self.history, trace);
+        self.history.push(trace);
     }
 
     /// Takes an entity that is gone.
@@ -73,7 +72,6 @@ impl<'a> BatchWriter<'a> {
 
     /// Adds one event, a compact line that ends with LF.
     pub async fn line(&mut self, line: &[u8]) -> Result<(), StoreError> {
-        room::make(&mut self.frame.body, line.len());
         self.frame.body.extend_from_slice(line);
         self.frame.events += 1;
         if self.frame.body.len() >= FRAME_BYTES { self.flush().await } else { Ok(()) }

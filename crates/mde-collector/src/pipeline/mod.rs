@@ -16,7 +16,6 @@ mod lease;
 pub mod plan;
 pub mod reload;
 pub mod retry;
-mod room;
 mod rotate;
 pub mod rows;
 pub mod run;

@@ -3,7 +3,6 @@
 
 use super::batch::BatchWriter;
 use super::retry::PipelineError;
-use super::room;
 use super::source::Source;
 use crate::config::Emit;
 use crate::enrich::{Counted, Enricher};
@@ -34,7 +33,6 @@ pub struct Chunk {
 impl Chunk {
     /// Adds a row; `true` when it is time to take them.
     pub fn push(&mut self, record: &[u8]) -> bool {
-        room::make(&mut self.bytes, record.len());
         self.bytes.extend_from_slice(record);
         self.ends.push(self.bytes.len());
         self.ends.len() >= CHUNK_ROWS || self.bytes.len() >= CHUNK_BYTES

@@ -208,7 +208,7 @@ impl Node<'_> {
         let Self { wire, config, options, store, clock, gate, owner } = self;
         let mut half = PullHalf { streams: Vec::new(), background: JoinSet::new(), enrichments: Vec::new() };
         for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
-            let tenant = Tenant::over(wire, input, quotas.of(input), clock)?;
+            let tenant = Tenant::over(*wire, input, quotas.of(input), clock)?;
             if !options.once {
                 half.background.spawn(tenant.rotation().clone().keep_watch());
             }

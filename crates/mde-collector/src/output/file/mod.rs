@@ -159,8 +159,6 @@ impl File {
     ) -> io::Result<T> {
         let mut disk = Arc::clone(&self.disk).lock_owned().await;
         disk.buffer.clear();
-        // Not doubled: frames are about as large as one another.
-        disk.buffer.reserve_exact(body.len());
         disk.buffer.extend_from_slice(body);
         tokio::task::spawn_blocking(move || work(&mut disk)).await.map_err(io::Error::other)?
     }
