@@ -15,6 +15,7 @@ mod identities;
 mod keeping;
 mod kills;
 mod letters;
+mod outputs;
 mod plan;
 mod poison;
 mod pulls;
