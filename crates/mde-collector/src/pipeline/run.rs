@@ -179,6 +179,12 @@ async fn shipper(
 ) -> Result<Shipper, RunError> {
     // Dead letters that were asked to be sent again come as a stream of their own.
     streams.push(replay_stream(&entry.name));
+    if let From::Output(old) = &entry.from
+        && !names.contains(old)
+    {
+        // A renaming: what is sent again of the old name's letters is the new one's, and the old one holds nothing more.
+        streams.push(replay_stream(old));
+    }
     let memory = store.output_memory(&entry.name).await?;
     let built = output::build(&entry.output, memory.as_deref()).map_err(|error| RunError::Setup(error.to_string()))?;
     let start = match &entry.from {

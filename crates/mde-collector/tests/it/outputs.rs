@@ -26,14 +26,14 @@ async fn depths(bench: &Bench) -> Vec<(String, u64)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renamed_output_goes_on_where_the_old_one_stood() {
+async fn a_renamed_output_goes_on_where_the_old_one_stood_and_the_old_name_holds_nothing() {
     let (bench, devo, reached) = with_backlog().await;
     bench.edit("port: 1", &reached);
     bench.edit("  devo:\n    type: relay\n    config:\n", "  soc:\n    type: relay\n    config:\n      from: devo\n");
     bench.once().await.exits(0);
     assert_same(&devo.arrived(), &bench.expected());
     assert_eq!(devo.most_often(), 1);
-    assert!(depths(&bench).await.iter().all(|(_, waiting)| *waiting == 0));
+    assert_eq!(depths(&bench).await, [("files".to_owned(), 0), ("soc".to_owned(), 0)]);
     // The next start inherits nothing again.
     bench.once().await.exits(0);
     assert_eq!(devo.most_often(), 1);
