@@ -53,7 +53,9 @@ fn converted(source: &Source) -> u8 {
     match convert(original, &|name| std::env::var(name).ok()) {
         Ok(converted) => {
             converted.changes.iter().for_each(say);
-            say(format_args!("{} changes; comments are not carried over", converted.changes.len()));
+            let count = converted.changes.len();
+            let noun = if count == 1 { "change" } else { "changes" };
+            say(format_args!("{count} {noun}; comments are not carried over"));
             give(converted.text.trim_end());
             DONE
         }

@@ -140,26 +140,42 @@ impl Source {
         }
     }
 
+    /// Loads it once more, for a process that runs with these inputs of it; everything that is wrong where it cannot be used.
+    fn read_again(&self, tenants: &[String]) -> Result<Loaded, Vec<String>> {
+        let loaded = self.load(Options::default()).ok_or_else(Vec::new)?;
+        let loaded = loaded.map_err(|problems| problems.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        unknown_tenant(&loaded.config.inputs, tenants).map_or(Ok(loaded), |told| Err(vec![told]))
+    }
+
     /// Loads it, or says everything that is wrong on stderr.
     fn load_or_say(&self, options: Options) -> Result<Loaded, u8> {
-        let loaded = self.loaded(options)?;
-        loaded.warnings.iter().for_each(say);
-        Ok(loaded)
+        self.load_or_tell(options, Format::Table)
     }
 
     /// The same, where warnings are for nobody but a person: `check` has them for all others.
     fn load_calmly(&self, options: Options) -> Result<Config, u8> {
-        let loaded = self.loaded(options)?;
+        let loaded = self.loaded(options, Format::Table)?;
         if std::io::stderr().is_terminal() {
             loaded.warnings.iter().for_each(say);
         }
         Ok(loaded.config)
     }
 
+    /// Loads it, or says everything that is wrong: on stderr for a person, on stdout as one JSON array for a program.
+    fn load_or_tell(&self, options: Options, format: Format) -> Result<Loaded, u8> {
+        let loaded = self.loaded(options, format)?;
+        loaded.warnings.iter().for_each(say);
+        Ok(loaded)
+    }
+
     /// Loads it, or says what is wrong.
-    fn loaded(&self, options: Options) -> Result<Loaded, u8> {
+    fn loaded(&self, options: Options, format: Format) -> Result<Loaded, u8> {
         match self.load(options) {
             Some(Ok(loaded)) => Ok(loaded),
+            Some(Err(problems)) if format == Format::Json => {
+                give(serde_json::to_string_pretty(&problems).expect("a problem is plain data"));
+                Err(USAGE)
+            }
             Some(Err(problems)) => {
                 problems.0.iter().for_each(say);
                 Err(USAGE)
@@ -185,12 +201,17 @@ async fn quotas(config: &Config, persistence: &Persistence) -> Result<Quotas, u8
 
 /// Whether these are inputs of the configuration; says so where one is not.
 fn known_tenants(inputs: &[Input], tenants: &[String]) -> Result<(), u8> {
-    let Some(name) = tenants.iter().find(|name| inputs.iter().all(|input| input.name != **name)) else {
-        return Ok(());
-    };
+    unknown_tenant(inputs, tenants).map_or(Ok(()), |told| {
+        say(told);
+        Err(USAGE)
+    })
+}
+
+/// What is wrong with the first of these that is no input; `None` where all are.
+fn unknown_tenant(inputs: &[Input], tenants: &[String]) -> Option<String> {
+    let name = tenants.iter().find(|name| inputs.iter().all(|input| input.name != **name))?;
     let known: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
-    say(format_args!("--tenant {name}: there is no such entry under inputs; there is {}", known.join(", ")));
-    Err(USAGE)
+    Some(format!("--tenant {name}: there is no such entry under inputs; there is {}", known.join(", ")))
 }
 
 /// One thing for a person, on stderr.
@@ -205,18 +226,21 @@ fn give(what: impl Display) {
     writeln!(stdout(), "{what}").ok();
 }
 
-/// The official command line has no sub-command: `--config F` is `run`, `--validate` is `check`.
-fn official(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// The official command line has no sub-command: `--config F` is `run`, `--validate` is `check`. So is a bare call where
+/// the environment names a configuration, as the official image is started; `named`: it does.
+fn official(arguments: impl IntoIterator<Item = OsString>, named: bool) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     let flags =
         ["--config", "--job_config_loc", "--collector_config_loc", "--prod-mode", "--no-save-state", "--validate"];
     let names_flag = |argument: &OsString| {
         argument.to_str().is_some_and(|text| flags.contains(&text.split('=').next().unwrap_or(text)))
     };
-    if arguments.get(1).is_some_and(names_flag) {
+    // Ours may stand before it.
+    let place = if arguments.get(1).is_some_and(|argument| argument == "--log-format") { 3 } else { 1 };
+    if arguments.get(place).map_or(named && arguments.len() == place, names_flag) {
         let validate = arguments.iter().any(|argument| argument == "--validate");
         arguments.retain(|argument| argument != "--validate" && argument != "--prod-mode");
-        arguments.insert(1, if validate { "check" } else { "run" }.into());
+        arguments.insert(place, if validate { "check" } else { "run" }.into());
         if validate {
             arguments.retain(|argument| argument != "--no-save-state");
         }
@@ -226,7 +250,8 @@ fn official(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse_from(official(std::env::args_os())) {
+    let named = std::env::var_os("CONFIG_FILE").is_some_and(|file| !file.is_empty());
+    let arguments = match Arguments::try_parse_from(official(std::env::args_os(), named)) {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() { USAGE } else { DONE };
@@ -300,8 +325,24 @@ mod tests {
 
     #[test]
     fn the_official_command_line_is_run_or_check() {
-        assert_eq!(official(words("c --config f --prod-mode")), words("c run --config f"));
-        assert_eq!(official(words("c --config=f --validate")), words("c check --config=f"));
-        assert_eq!(official(words("c run --config f")), words("c run --config f"));
+        for (given, meant) in [
+            ("c --config f --prod-mode", "c run --config f"),
+            ("c --prod-mode --config f", "c run --config f"),
+            ("c --config f --no-save-state", "c run --config f --no-save-state"),
+            ("c --config=f --validate", "c check --config=f"),
+            ("c --validate --no-save-state --config f", "c check --config f"),
+            ("c --job_config_loc j --collector_config_loc k", "c run --job_config_loc j --collector_config_loc k"),
+            ("c --log-format json --config f", "c --log-format json run --config f"),
+            ("c run --config f", "c run --config f"),
+            ("c --help", "c --help"),
+            ("c", "c"),
+        ] {
+            assert_eq!(official(words(given), false), words(meant), "{given}");
+        }
+        assert_eq!(official(words("c"), true), words("c run"), "the environment names the file");
+        assert_eq!(official(words("c --help"), true), words("c --help"));
+        for meant in ["c run --config f --no-save-state", "c check --config f", "c run --config f"] {
+            Arguments::try_parse_from(words(meant)).expect("it is understood");
+        }
     }
 }

@@ -1,8 +1,23 @@
-//! SIGTERM and SIGINT (Ctrl-C), one after the other.
+//! SIGTERM and SIGINT (Ctrl-C), one after the other; SIGHUP.
 
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+
+/// SIGHUP, which asks for the configuration to be read again. From its making on it ends nothing by itself.
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Begins to listen. Fails where the system gives no handler.
+    pub fn new() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
 
 /// The signals that ask for an end. From its making on they end nothing by themselves.
 pub struct Signals {

@@ -42,6 +42,9 @@ impl Simulate {
         let Ok(mut signals) = Signals::new() else { return PARTLY };
         give(sim.inputs_yaml());
         say(format_args!("serving on {} until interrupted", sim.base_url()));
+        say(
+            "what stands on stdout is an inputs section: write it into config.yaml, add `outputs: {here: {type: console}}`, and in another terminal `mde-collector run --config config.yaml` pulls from here",
+        );
         signals.next().await;
         DONE
     }

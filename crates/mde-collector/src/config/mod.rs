@@ -41,7 +41,7 @@ pub use crate::service::Method;
 pub use convert::{Converted, Original, convert};
 pub(crate) use endpoints::is_loopback;
 pub use example::example;
-pub use load::{Loaded, Options, load, load_job};
+pub use load::{Loaded, Options, TextDigest, load, load_job};
 pub use outputs::OutputConfig;
 pub use problem::{Problem, Problems, Severity, Snippet};
 pub use schema::schema;

@@ -6,7 +6,7 @@
 mod console;
 mod devo;
 mod event;
-mod expiry;
+pub(crate) mod expiry;
 mod file;
 mod http;
 #[cfg(feature = "kafka")]

@@ -5,6 +5,7 @@ use super::counts::Enrichment;
 use super::drive::Puller;
 use super::gate::Gate;
 use super::retry::PipelineError;
+use super::rotate::{Reasons, Rotation};
 use super::schedule::{self, Schedule};
 use super::setup::{Tenant, Wire, sockets};
 use super::shape::Shape;
@@ -89,14 +90,49 @@ pub async fn run_over(
     options: &Options,
     (store, quotas): (Arc<dyn Store>, &Quotas),
     clock: Arc<dyn Clock>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
-    let owner = format!("node-{:016x}", rand::random::<u64>());
+    let seam = (Arc::clone(&store), quotas);
+    let outside = (stop, watch::Sender::new(Vec::new()));
+    let ended = turn(wire, config, options, (&owner(), seam), clock, outside).await?;
+    store.close().await?;
+    Ok(ended)
+}
+
+/// The name under which a process holds its leases.
+pub(super) fn owner() -> String {
+    format!("node-{:016x}", rand::random::<u64>())
+}
+
+/// What keeps a configuration that loads from being run, each in a sentence; asks nobody and opens nothing.
+pub(super) fn try_out(config: &Config, quotas: &Quotas, clock: &Arc<dyn Clock>) -> Vec<String> {
+    let tenants = config.inputs.iter().map(|input| Tenant::new(input, quotas.of(input), clock).map(drop));
+    let outputs = config.outputs.iter().map(|entry| {
+        output::build(&entry.output, None)
+            .map(drop)
+            .map_err(|error| RunError::Setup(format!("{}: {error}", entry.name)))
+    });
+    tenants.chain(outputs).filter_map(|tried| tried.err().map(|error| format!("failed to {error}"))).collect()
+}
+
+/// As [`run_over`], but leaves the store open; `rotations`: told whose credentials are in use.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn turn(
+    wire: &Wire,
+    config: &Config,
+    options: &Options,
+    (owner, (store, quotas)): (&str, (Arc<dyn Store>, &Quotas)),
+    clock: Arc<dyn Clock>,
+    (mut stop, rotations): (watch::Receiver<bool>, watch::Sender<Vec<Rotation>>),
+) -> Result<Ended, RunError> {
+    let owner = owner.to_owned();
     let board = Board::after(Notes::read(&store.notes().await?));
     let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config), board.clone());
     let node = Node { wire, config, options, store, clock, gate, owner };
-    let PullHalf { streams, mut background, enrichments } = node.pull_half(quotas)?;
-    let pulled: Vec<StreamKey> = streams.iter().map(|(puller, _)| puller.stream().clone()).collect();
+    let PullHalf { streams, mut background, enrichments } = node.pull_half(quotas, &rotations)?;
+    let pulled: Vec<StreamKey> = streams.iter().map(|(puller, ..)| puller.stream().clone()).collect();
     let (order, orders) = watch::channel(Order::Run);
     let (news, newest) = watch::channel(0_u64);
     let mut shippers = node.ship_half(&pulled, (&orders, &newest)).await?;
@@ -107,8 +143,9 @@ pub async fn run_over(
         async move { board.keep(&*store).await }
     });
     let mut tasks = JoinSet::new();
-    for (puller, schedule) in streams {
-        let (gate, clock, stop, news) = (node.gate.clone(), Arc::clone(&node.clock), stop.clone(), news.clone());
+    for (puller, schedule, reasons) in streams {
+        let (gate, clock, news) = (node.gate.clone(), Arc::clone(&node.clock), news.clone());
+        let stop = (stop.clone(), reasons);
         tasks.spawn(async move { schedule::stream(puller, schedule, (&gate, &*clock), stop, &news).await });
     }
     let mut tally = Tally::default();
@@ -137,7 +174,6 @@ pub async fn run_over(
     keeper.shutdown().await;
     // The end itself does not depend on it.
     board.write(&*node.store).await.ok();
-    node.store.close().await?;
     Ok(if stopped { Ended::Done } else { tally.ended() })
 }
 
@@ -155,7 +191,8 @@ struct Node<'a> {
 
 /// The streams that were asked for, set up and not started.
 struct PullHalf {
-    streams: Vec<(Puller, Schedule)>,
+    /// Each with what tells it that its tenant's credentials are others.
+    streams: Vec<(Puller, Schedule, Reasons)>,
     /// What keeps counts fresh between pulls.
     background: JoinSet<()>,
     /// One for each tenant.
@@ -167,11 +204,15 @@ type ShipHalf = JoinSet<(String, Result<(), ShipError>)>;
 
 impl Node<'_> {
     /// Sets the streams up; asks nobody.
-    fn pull_half(&self, quotas: &Quotas) -> Result<PullHalf, RunError> {
+    fn pull_half(&self, quotas: &Quotas, rotations: &watch::Sender<Vec<Rotation>>) -> Result<PullHalf, RunError> {
         let Self { wire, config, options, store, clock, gate, owner } = self;
         let mut half = PullHalf { streams: Vec::new(), background: JoinSet::new(), enrichments: Vec::new() };
         for input in config.inputs.iter().filter(|input| asked(&options.tenants, &input.name)) {
             let tenant = Tenant::over(*wire, input, quotas.of(input), clock)?;
+            if !options.once {
+                half.background.spawn(tenant.rotation().clone().keep_watch());
+            }
+            rotations.send_modify(|known| known.push(tenant.rotation().clone()));
             let enrichment = Enrichment::new(config, input, options, (store, clock));
             for service in input.services.iter().filter(|service| asked(&options.services, service.def.name)) {
                 for source in Source::of(input, service) {
@@ -183,7 +224,7 @@ impl Node<'_> {
                     }
                     let (seam, clock) = ((Arc::clone(store), gate.clone()), Arc::clone(clock));
                     let puller = Puller::new(seam, clients, clock, owner.clone(), (source, options.once), enricher);
-                    half.streams.push((puller, schedule));
+                    half.streams.push((puller, schedule, tenant.rotation().reasons()));
                 }
             }
             half.enrichments.push(enrichment);

@@ -1,6 +1,7 @@
 //! A tenant's client, as its configuration says.
 
 use super::clock::Clock;
+use super::rotate::Rotation;
 use super::run::RunError;
 use crate::config::{Credentials, Input, Proof, ServiceConfig};
 use crate::quota::TenantBudget;
@@ -16,6 +17,7 @@ use url::Url;
 pub struct Tenant {
     clients: Clients,
     budget: TenantBudget,
+    rotation: Rotation,
 }
 
 /// The tenant's two APIs.
@@ -39,14 +41,19 @@ impl Tenant {
         let transport = wire(input)?;
         let client = |base: &Url, scope: &str| {
             let tokens = Arc::new(tokens(input, scope, Arc::clone(&transport), clock)?);
-            Client::new(base.clone(), Arc::clone(&transport), tokens, Arc::new(budget.clone()))
+            let (seam, source) = (Arc::clone(&transport), Arc::<Tokens>::clone(&tokens));
+            Client::new(base.clone(), seam, source, Arc::new(budget.clone())).map(|client| (client, tokens))
         };
         let endpoints = &input.endpoints;
-        let clients = Clients {
-            defender: client(&endpoints.api, &endpoints.scope).map_err(api)?,
-            graph: client(&endpoints.graph, &endpoints.graph_scope).map_err(api)?,
-        };
-        Ok(Self { clients, budget })
+        let (defender, defender_tokens) = client(&endpoints.api, &endpoints.scope).map_err(api)?;
+        let (graph, graph_tokens) = client(&endpoints.graph, &endpoints.graph_scope).map_err(api)?;
+        let rotation = Rotation::new(input.name.clone(), vec![defender_tokens, graph_tokens]);
+        Ok(Self { clients: Clients { defender, graph }, budget, rotation })
+    }
+
+    /// Its credential, as it changes.
+    pub const fn rotation(&self) -> &Rotation {
+        &self.rotation
     }
 
     /// The clients that all services share, inside the tenant's limits.
@@ -63,7 +70,7 @@ impl Tenant {
 }
 
 /// How an input's requests travel: sockets, or what a simulation has in their place.
-pub type Wire = dyn Fn(&Input) -> Result<Arc<dyn Transport>, RunError> + Sync;
+pub type Wire = dyn Fn(&Input) -> Result<Arc<dyn Transport>, RunError> + Sync + 'static;
 
 /// Real sockets, with the input's own roots and proxy.
 ///

@@ -33,7 +33,7 @@ fn each_broken_configuration_is_told_exactly_so() {
         .filter(|path| path.extension().is_some_and(|kind| kind == "yaml" || kind == "json"))
         .collect();
     cases.sort();
-    assert!(cases.len() >= 40, "only {} cases", cases.len());
+    assert!(cases.len() >= 60, "only {} cases", cases.len());
     let mut differing = Vec::new();
     for case in cases {
         let (told, expected) = (answer(&case), case.with_extension("txt"));

@@ -3,19 +3,25 @@
 //! When a bench is dropped, all that its processes said and wrote is searched for secrets: no test can forget it.
 
 mod disk;
+mod front;
 mod nats;
 mod openssl;
 mod process;
 mod receiver;
 mod rsyslog;
+mod socks;
+mod squid;
 mod telltale;
 
 pub use disk::SmallDisk;
+pub use front::{Front, NAME as FRONT, authority};
 pub use nats::{NatsServer, messages_behind};
 pub use openssl::TlsServer;
 pub use process::{Ended, Running, Signal};
 pub use receiver::Devo;
 pub use rsyslog::Rsyslog;
+pub use socks::Socks;
+pub use squid::Squid;
 
 use mde_sim::{Service, Sim, SimConfig};
 use process::Said;

@@ -18,6 +18,8 @@ const HANGS: Duration = Duration::from_secs(300);
 
 /// The collector's binary.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_mde-collector");
+/// Variables of whoever runs the tests that would change what is tested.
+const FOREIGN: &[&str] = &["RUST_LOG", "CONFIG_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 
 /// One stream of a child so far.
 pub struct Said(watch::Receiver<Vec<u8>>);
@@ -60,8 +62,8 @@ impl Running {
 
     /// Starts the binary as the command says, without what the caller's environment wants of it.
     pub fn collector(mut command: Command) -> Self {
-        for name in ["RUST_LOG", "CONFIG_FILE"] {
-            let given = command.as_std().get_envs().any(|(known, value)| known == name && value.is_some());
+        for name in FOREIGN.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase()]) {
+            let given = command.as_std().get_envs().any(|(known, value)| known == name.as_str() && value.is_some());
             if !given {
                 command.env_remove(name);
             }
