@@ -63,7 +63,8 @@ enum Bench {
     Flatten,
     /// Commits, reads, octets written and memory of the store.
     Store,
-    /// What sending costs over TCP, TLS and TLS with gzip, and its memory with a receiver that stands still.
+    /// What sending costs over TCP, TLS and TLS with gzip, over several connections, and its memory with a receiver that
+    /// stands still; beside Devo's Python package where `DEVO_SDK_PYTHON` names an interpreter that has it.
     Ship,
 }
 

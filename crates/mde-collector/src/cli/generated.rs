@@ -31,7 +31,9 @@ impl Completions {
     pub fn run(&self) -> u8 {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Arguments::command(), "mde-collector", &mut script);
-        ended(given(&script))
+        // The generator names a program with a hyphen in two ways, so that nothing behind its first word would be completed.
+        let script = String::from_utf8_lossy(&script).replace("mde__subcmd__collector", "mde__collector");
+        ended(given(script.as_bytes()))
     }
 }
 

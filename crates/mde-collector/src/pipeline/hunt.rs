@@ -74,7 +74,7 @@ pub async fn hunt(
         sink.take(&one_line(row)).map_err(ExportError::Sink)?;
         rows += 1;
     }
-    let columns = answer.columns().unwrap_or_default().iter();
-    let columns = columns.map(|column| (column.name.clone(), column.kind.clone())).collect();
+    let columns = answer.columns().unwrap_or_default();
+    let columns = columns.iter().map(|column| (column.name.clone(), column.kind.clone())).collect();
     Ok(Answered { columns, rows, endpoint: hunter.endpoint() })
 }

@@ -70,7 +70,7 @@ impl Tenant {
 }
 
 /// How an input's requests travel: sockets, or what a simulation has in their place.
-pub type Wire = dyn Fn(&Input) -> Result<Arc<dyn Transport>, RunError> + Sync + 'static;
+pub type Wire = dyn Fn(&Input) -> Result<Arc<dyn Transport>, RunError> + Sync;
 
 /// Real sockets, with the input's own roots and proxy.
 ///

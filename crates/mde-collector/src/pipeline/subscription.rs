@@ -33,6 +33,12 @@ impl Subscription {
         let mut takes: BTreeSet<_> = pulled.iter().filter(|stream| !left(stream)).cloned().chain(stays).collect();
         // Dead letters that were asked to be sent again come as a stream of their own.
         takes.insert(again);
+        if let From::Output(old) = &entry.from
+            && config.outputs.iter().all(|other| other.name != *old)
+        {
+            // A renaming: what is sent again of the old name's letters is the new one's, and the old one holds nothing more.
+            takes.insert(replay_stream(old));
+        }
         Self { takes, left: gone.into_iter().collect() }
     }
 }

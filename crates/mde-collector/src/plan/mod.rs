@@ -167,8 +167,8 @@ pub fn plan(input: &Input, listed: &[Listed<'_>], sizes: &Sizes, may: impl Fn(An
         choose(count, Facts { method, entities, affordable, before: None }, &may)
     };
     let in_files = input.services.iter().any(|service| {
-        let grows = |count: &&'static Count| chosen(service, count).answer.is_some_and(by_entity);
-        comes_in_files(size(service).rows) && service.counts.iter().any(|count| grows(&count))
+        let grows = |count: &'static Count| chosen(service, count).answer.is_some_and(by_entity);
+        comes_in_files(size(service).rows) && service.counts.iter().any(|count| grows(count))
     });
     let mut passes: Vec<&'static Pass> = Vec::new();
     for service in input.services.iter().filter(|service| !service.counts.is_empty()) {

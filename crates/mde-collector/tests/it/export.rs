@@ -273,7 +273,7 @@ async fn a_record_that_cannot_be_read_is_named_and_all_others_are_there() {
     let (machine, alert) = (bench.sim.world().machine_id(77), bench.sim.world().versions()[100].id.clone());
     bench.sim.scenario().poison_always(&machine);
     bench.sim.scenario().poison(&alert);
-    for (service, bad, named) in [(Service::Machines, &machine, "row 7"), (Service::Alerts, &alert, &alert)] {
+    for (service, bad, named) in [(Service::Machines, &machine, "of the list"), (Service::Alerts, &alert, &alert)] {
         let file = format!("{}.ndjson", service.name());
         let ended = export(&bench, &[service.name(), "--output", &file]).ended().await.exits(1);
         assert!(ended.stderr.contains("not read") && ended.stderr.contains(named), "{}", ended.stderr);

@@ -18,6 +18,7 @@ mod keeping;
 mod kills;
 mod letters;
 mod official;
+mod outputs;
 mod plan;
 mod poison;
 mod proxies;
