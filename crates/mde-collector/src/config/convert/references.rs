@@ -2,7 +2,7 @@
 
 use super::super::hidden::{carries_login, sounds_secret};
 use super::super::report::is_placeholder;
-use super::super::tree::{Node, Scalar, Value};
+use super::super::tree::{Node, Scalar, Value, item_path, key_path};
 use std::collections::BTreeMap;
 
 /// Segments of a path that say nothing in the name of a variable.
@@ -11,7 +11,7 @@ const SILENT: &[&str] = &["inputs", "outputs", "credentials", "config"];
 /// Replaces each credential below the root. Gives a line for each, which names the place and the variable.
 pub(super) fn in_place_of_secrets(root: &mut Node) -> Vec<String> {
     let mut moving = Moving::default();
-    moving.node(root, false);
+    moving.node(root, "", false);
     moving.told
 }
 
@@ -25,20 +25,24 @@ struct Moving {
 }
 
 impl Moving {
-    /// Below one node; `secret`: whatever stands here is a credential.
-    fn node(&mut self, node: &mut Node, secret: bool) {
-        let path = node.path.clone();
+    /// Below one node at a place, which is told by keys alone; `secret`: whatever stands here is a credential.
+    fn node(&mut self, node: &mut Node, path: &str, secret: bool) {
         match &mut node.value {
             Value::Null => {}
             Value::Scalar(scalar) => {
                 if (secret || carries_login(&scalar.text)) && scalar.hidden && stands_here(&scalar.text) {
-                    self.replace(&path, scalar);
+                    self.replace(path, scalar);
                 }
             }
-            Value::List(items) => items.iter_mut().for_each(|item| self.node(item, secret)),
+            Value::List(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.node(item, &item_path(path, index), secret);
+                }
+            }
             Value::Map(entries) => {
                 for entry in entries {
-                    self.node(&mut entry.value, secret || sounds_secret(&entry.key));
+                    let path = key_path(path, &entry.key);
+                    self.node(&mut entry.value, &path, secret || sounds_secret(&entry.key));
                 }
             }
         }
