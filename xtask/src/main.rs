@@ -51,7 +51,7 @@ enum Bench {
     /// Peak memory of `run --once`: below 40 MiB, the same for 10,000 and 100,000 machines, and below 64 MiB with all their
     /// counts.
     Memory,
-    /// Calls of counts for tenants of three sizes, in simulated time: a hundredth of one by one; and a week of 50,000 machines.
+    /// Calls of counts for tenants of three sizes, in simulated time: a hundredth of one by one; and a day of 50,000 machines.
     Enrichment,
     /// Throughput over TLS, confirmed after 5 s against at once: at least 0.9.
     Confirm,

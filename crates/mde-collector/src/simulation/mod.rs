@@ -32,7 +32,7 @@ use tokio::time::{Instant, sleep};
 
 /// When simulated time begins.
 const START: &str = "2026-11-24T00:00:00Z";
-/// Unit: seconds.
+/// One hour of it.
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The simulator as a transport.
