@@ -200,7 +200,7 @@ impl Export {
     /// The file for one of them.
     fn path(&self, tenant: &str, query: Option<&str>) -> Option<PathBuf> {
         // A name is a part of a path and never leads elsewhere.
-        let safe = |name: &str| name.replace(|letter: char| matches!(letter, '/' | '\0'), "_");
+        let safe = |name: &str| name.replace(['/', '\0'], "_");
         let path = self.output.as_ref()?.replace("{tenant}", &safe(tenant));
         Some(PathBuf::from(path.replace("{query}", &safe(query.unwrap_or_default()))))
     }
