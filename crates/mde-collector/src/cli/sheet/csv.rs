@@ -57,7 +57,7 @@ mod tests {
             columns.note(&RawObject::parse(record.as_bytes()).expect("an object"));
         }
         let mut out = Vec::new();
-        let spool = records.join("\n") + "\n";
+        let spool: String = records.iter().map(|record| format!("{record}\n")).collect();
         write(&columns.behind(declared), spool.as_bytes(), &mut out).expect("memory takes everything");
         String::from_utf8(out).expect("text")
     }
