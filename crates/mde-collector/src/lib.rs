@@ -14,6 +14,7 @@ pub mod pull;
 pub mod quota;
 pub mod record;
 pub mod service;
+pub mod shape;
 pub mod status;
 pub mod store;
 pub mod telemetry;

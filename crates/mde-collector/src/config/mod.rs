@@ -264,12 +264,34 @@ pub struct ServiceConfig {
     pub flatten: FlattenConfig,
     /// Devo tag; empty for hunting, whose queries have their own.
     pub tag: String,
-    /// ANDed, in brackets, into the OData filter.
+    /// ANDed, in brackets, into the OData filter of the classic API.
     pub filter: Option<String>,
+    /// Which API is read. Default: the classic one while it answers.
+    pub backend: Backend,
+    /// Whether rows of Graph leave in its own form. Default: in the classic one.
+    pub native: bool,
+    /// Devo tag of rows in Graph's own form; empty where the source has none.
+    pub native_tag: String,
+    /// Whether Graph is asked for all products, not only for what the classic API shows. Default: only that.
+    pub all_products: bool,
+    /// As `filter`, for Graph.
+    pub graph_filter: Option<String>,
     /// Values replaced before anything is stored.
     pub obfuscation: Vec<Obfuscation>,
     /// Further limits on this service's calls.
     pub limits: Vec<CallLimit>,
+}
+
+/// Which API a service is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// The classic one while it answers and its role is granted, else Graph.
+    #[default]
+    Auto,
+    /// The classic one.
+    Mde,
+    /// Graph.
+    Graph,
 }
 
 /// What of a snapshot leaves.

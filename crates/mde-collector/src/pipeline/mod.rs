@@ -4,7 +4,9 @@
 
 mod ask;
 pub mod batch;
+mod bridge;
 pub mod check;
+mod choice;
 pub mod clock;
 mod counts;
 pub mod drive;
@@ -20,4 +22,5 @@ mod setup;
 mod shape;
 pub mod ship;
 mod source;
+mod standing;
 pub mod survey;

@@ -88,12 +88,13 @@ pub async fn run(
                 let (clients, clock) = (tenant.clients(service), Arc::clone(&clock));
                 let (seam, owner) = ((Arc::clone(&store), gate.clone()), owner.clone());
                 let schedule = Schedule::of(&source, options.once);
-                let enricher = enrichment.of(&source, &clients);
+                let enricher = enrichment.of(&source, &clients, false);
+                let alone = enrichment.of(&source, &clients, true);
                 if let Some(enricher) = enricher.clone().filter(|_| !options.once && source.is_snapshot()) {
                     background.spawn(async move { enricher.keep_fresh().await });
                 }
                 streams.push((
-                    Puller::new(seam, clients, clock, owner, (source, options.once), enricher),
+                    Puller::new(seam, clients, clock, owner, (source, options.once), (enricher, alone)),
                     schedule,
                     &input.outputs,
                 ));

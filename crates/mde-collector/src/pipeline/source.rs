@@ -1,7 +1,8 @@
 //! What one stream reads, as its configuration says, and the machine that reads it.
 
 use super::retry::PipelineError;
-use crate::config::{Emit, Input, QueryConfig, ServiceConfig, Sweep};
+use super::standing::Standing;
+use crate::config::{Backend, Emit, Input, QueryConfig, ServiceConfig, Sweep};
 use crate::pull::Machine;
 use crate::pull::open::Open;
 use crate::pull::parts::Answers;
@@ -11,7 +12,7 @@ use crate::pull::walk::Walk;
 use crate::pull::window::list::List;
 use crate::pull::window::{self, Windows};
 use crate::record::{StreamKey, ms};
-use crate::service::Pull;
+use crate::service::{Api, Elsewhere, Endpoint, Field, Key, Paging, Pull};
 use crate::store::StreamState;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -27,7 +28,9 @@ pub struct Source {
     pub service: ServiceConfig,
     /// The hunting query, for the service that has them.
     pub query: Option<QueryConfig>,
-    /// The way in which it is read.
+    /// Where it is read: `None` where the source itself is, else another API that has it.
+    pub elsewhere: Option<&'static Elsewhere>,
+    /// The way in which it is read there.
     pub pull: &'static Pull,
     /// Devo tag.
     pub tag: String,
@@ -40,7 +43,8 @@ pub struct Source {
 impl Source {
     /// The streams of a service: one, or one for each of its queries.
     pub fn of(input: &Input, service: &ServiceConfig) -> Vec<Self> {
-        let stream = |query: Option<&QueryConfig>| Self {
+        let stream = |query: Option<&QueryConfig>| {
+            let own = Self {
             input: input.name.clone(),
             stream: StreamKey {
                 tenant: input.id.clone(),
@@ -52,12 +56,95 @@ impl Source {
             tag: query.map_or(&service.tag, |query| &query.tag).clone(),
             period: query.map_or(service.period, |query| query.period),
             query: query.cloned(),
-            environment: input.environment.clone(),
+                environment: input.environment.clone(),
+                elsewhere: None,
+            };
+            let first = own.places().next().flatten();
+            own.at(first)
         };
         if service.queries.is_empty() {
             return vec![stream(None)];
         }
         service.queries.iter().map(|query| stream(Some(query))).collect()
+    }
+
+    /// Where the configuration lets it be read, best first; `None` is the source itself.
+    pub fn places(&self) -> impl Iterator<Item = Option<&'static Elsewhere>> + use<> {
+        let ServiceConfig { def, backend, pull, filter, .. } = &self.service;
+        let (itself, others) = match (backend, def.endpoint.api) {
+            (Backend::Graph, Api::Mde) => (false, true),
+            (Backend::Auto, _) => (true, true),
+            _ => (true, false),
+        };
+        let (pull, filtered) = (*pull, filter.is_some());
+        // A filter in the classic API's words cannot be asked of a table.
+        let others = def.elsewhere.iter().filter(move |other| others && other.reads(pull) && !(filtered && other.query.is_some()));
+        itself.then_some(None).into_iter().chain(others.map(Some))
+    }
+
+    /// The same stream, read there.
+    #[must_use]
+    pub fn at(self, elsewhere: Option<&'static Elsewhere>) -> Self {
+        let Some(other) = elsewhere else {
+            let own = self.query.is_none();
+            let (pull, tag) = if own { (self.service.pull, self.service.tag.clone()) } else { (self.pull, self.tag.clone()) };
+            return Self { elsewhere, pull, tag, ..self };
+        };
+        let native = self.service.native && other.native.is_some();
+        let tag = if native { self.service.native_tag.clone() } else { self.service.tag.clone() };
+        Self { elsewhere, pull: &other.pull, tag, ..self }
+    }
+
+    /// Where it is read.
+    pub fn endpoint(&self) -> &'static Endpoint {
+        self.elsewhere.map_or(&self.service.def.endpoint, |other| &other.endpoint)
+    }
+
+    /// What it is read from.
+    pub fn api(&self) -> Api {
+        self.endpoint().api
+    }
+
+    /// Whether rows leave in the form of the API that gave them, which is not the source's own.
+    fn is_native(&self) -> bool {
+        self.service.native && self.elsewhere.is_some_and(|other| other.native.is_some())
+    }
+
+    /// How its rows take the form in which they leave; `None`: they have it.
+    pub fn shape(&self) -> Option<&'static [Field]> {
+        self.elsewhere.filter(|_| !self.is_native()).map(|other| other.shape)
+    }
+
+    /// How a row that keeps the form of another API would take the source's own; `None`: it does not keep it.
+    pub fn native(&self) -> Option<&'static [Field]> {
+        self.elsewhere.filter(|_| self.is_native()).map(|other| other.shape)
+    }
+
+    /// What names a version of a row in the form in which it leaves.
+    pub fn key(&self) -> &'static Key {
+        let native = self.elsewhere.filter(|_| self.is_native()).and_then(|other| other.native.as_ref());
+        native.map_or(&self.service.def.key, |native| &native.key)
+    }
+
+    /// The way of reading in the words of that form.
+    pub fn form(&self) -> &'static Pull {
+        if self.shape().is_some() { self.service.pull } else { self.pull }
+    }
+
+    /// The query to run, for what is the result of one.
+    pub fn kql(&self) -> Option<&str> {
+        let own = self.query.as_ref().map(|query| query.query.as_str());
+        own.or_else(|| self.elsewhere.and_then(|other| other.query))
+    }
+
+    /// The same stream, read where the store says that it stands, whatever the configuration lets.
+    #[must_use]
+    pub fn standing(&self, state: &StreamState) -> Self {
+        let def = self.service.def;
+        let api = Standing::read(&state.memory, def.endpoint.api).api;
+        let other = def.elsewhere.iter().find(|other| other.endpoint.api == api);
+        let known = other.is_some() || api == def.endpoint.api;
+        if known { self.clone().at(other) } else { self.clone() }
     }
 
     /// Whether the whole list is read each time, so that the store remembers its entities.
@@ -70,20 +157,24 @@ impl Source {
     /// # Errors
     /// A memory that something else has written.
     pub fn machine(&self, state: &StreamState, once: bool) -> Result<Box<dyn Machine>, PipelineError> {
-        let endpoint = &self.service.def.endpoint;
+        let endpoint = self.endpoint();
         let (page_cap, expands) = (endpoint.page_cap as u64, endpoint.expand.is_some());
+        let skip_cap = match endpoint.paging {
+            Paging::Linked => None,
+            Paging::Counted { skip_cap } => Some(skip_cap as u64),
+        };
         let row_cap = self.query.as_ref().map_or(page_cap, |query| query.row_cap as u64);
         Ok(match *self.pull {
             Pull::Window { time, splits } => {
-                let source = List { time, splits, page_cap, expands };
+                let source = List { time, splits, page_cap, expands, skip_cap };
                 Box::new(Windows::new(self.windows(source, once), state.checkpoint_ms, self.memory(state)?))
             }
-            Pull::Snapshot { .. } if self.query.is_some() => {
+            Pull::Snapshot { .. } if self.kql().is_some() => {
                 Box::new(Answers::new(self.snapshots(row_cap), self.memory(state)?))
             }
             Pull::Snapshot { .. } => Box::new(Snapshots::<Walk>::new(self.snapshots(page_cap), self.memory(state)?)),
             Pull::Open { start, .. } => {
-                let source = List { time: start, splits: &[], page_cap, expands };
+                let source = List { time: start, splits: &[], page_cap, expands, skip_cap };
                 Box::new(Open::new(self.windows(source, once), state.checkpoint_ms, self.memory(state)?))
             }
             Pull::Slices => {
@@ -120,17 +211,18 @@ impl Source {
         snapshot::Rules {
             cap,
             period_ms: ms(self.period),
-            tombstones: self.service.emit == Emit::Changes,
+            tombstones: self.service.emit == Emit::Changes && self.elsewhere.is_none(),
             historical_ms: self.service.historical_ms,
         }
     }
 
     /// What the machine left in the store; `None` before the first pull of an epoch.
     fn memory<M: DeserializeOwned>(&self, state: &StreamState) -> Result<Option<M>, PipelineError> {
-        if state.memory.is_empty() {
+        let memory = Standing::read(&state.memory, self.service.def.endpoint.api).memory;
+        if memory.is_empty() {
             return Ok(None);
         }
         // Starting anew instead would send again what the epoch has sent, or skip what it has not.
-        serde_json::from_str(&state.memory).map(Some).map_err(|_| PipelineError::Memory(self.stream.to_string()))
+        serde_json::from_str(&memory).map(Some).map_err(|_| PipelineError::Memory(self.stream.to_string()))
     }
 }
