@@ -8,7 +8,7 @@ use super::{
     Backend, Emit, Enrichment, Method, Obfuscation, ServiceConfig, Sweep, endpoints, flatten, limits, obfuscation, queries,
     scope, tag, units,
 };
-use crate::service::{self, Count, Pull, SERVICES, ServiceDef};
+use crate::service::{self, Api, Count, Pull, SERVICES, ServiceDef};
 use std::time::Duration;
 
 keys! {
@@ -279,6 +279,9 @@ fn one(section: Section<'_>, def: &'static ServiceDef, inherited: &Inherited) ->
         obfuscation: [inherited.obfuscation.clone(), obfuscation::load(&section)].concat(),
         limits: limits::load(&section),
     };
+    if config.backend == Backend::Graph && def.endpoint.api == Api::Mde && config.filter.is_some() {
+        section.wrong(&FILTER, Fault::new("is of the classic API, which is not read").help("write `graph_filter`, or leave it out"));
+    }
     if matches!(pull, Pull::Slices) {
         config.queries = queries::load(&section, def, own_tag.as_deref(), period);
     }

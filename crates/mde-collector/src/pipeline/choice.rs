@@ -76,7 +76,7 @@ impl Puller {
     pub(super) async fn choose(&mut self) -> Result<(), PipelineError> {
         let state = self.store.stream(&self.source.stream).await?;
         let stands = self.source.standing(&state).elsewhere;
-        let places: Vec<_> = self.source.places().collect();
+        let places: Vec<_> = self.source.service.places().collect();
         let at = places.iter().position(|place| same(*place, stands));
         let place = match (at, places.as_slice()) {
             (_, []) => None,
@@ -107,7 +107,7 @@ impl Puller {
         if matches!(error, PipelineError::Store(_) | PipelineError::Held(_) | PipelineError::Memory(_)) {
             return false;
         }
-        let places: Vec<_> = self.source.places().collect();
+        let places: Vec<_> = self.source.service.places().collect();
         let Some((first, others)) = places.split_first().filter(|(_, others)| !others.is_empty()) else { return false };
         if !same(*first, self.source.elsewhere) {
             if error.class() == ErrorClass::Denied || is_gone(error) {

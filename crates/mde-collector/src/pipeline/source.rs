@@ -2,7 +2,7 @@
 
 use super::retry::PipelineError;
 use super::standing::Standing;
-use crate::config::{Backend, Emit, Input, QueryConfig, ServiceConfig, Sweep};
+use crate::config::{Emit, Input, QueryConfig, ServiceConfig, Sweep};
 use crate::pull::Machine;
 use crate::pull::open::Open;
 use crate::pull::parts::Answers;
@@ -59,27 +59,13 @@ impl Source {
                 environment: input.environment.clone(),
                 elsewhere: None,
             };
-            let first = own.places().next().flatten();
+            let first = service.places().next().flatten();
             own.at(first)
         };
         if service.queries.is_empty() {
             return vec![stream(None)];
         }
         service.queries.iter().map(|query| stream(Some(query))).collect()
-    }
-
-    /// Where the configuration lets it be read, best first; `None` is the source itself.
-    pub fn places(&self) -> impl Iterator<Item = Option<&'static Elsewhere>> + use<> {
-        let ServiceConfig { def, backend, pull, filter, .. } = &self.service;
-        let (itself, others) = match (backend, def.endpoint.api) {
-            (Backend::Graph, Api::Mde) => (false, true),
-            (Backend::Auto, _) => (true, true),
-            _ => (true, false),
-        };
-        let (pull, filtered) = (*pull, filter.is_some());
-        // A filter in the classic API's words cannot be asked of a table.
-        let others = def.elsewhere.iter().filter(move |other| others && other.reads(pull) && !(filtered && other.query.is_some()));
-        itself.then_some(None).into_iter().chain(others.map(Some))
     }
 
     /// The same stream, read there.

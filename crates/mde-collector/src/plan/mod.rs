@@ -162,7 +162,8 @@ pub fn plan(input: &Input, listed: &[Listed<'_>], sizes: &Sizes, may: impl Fn(An
     let mut rows: Vec<Row> = listed.iter().map(|listed| room.list(listed)).collect();
     let mut passes: Vec<&'static Pass> = Vec::new();
     for service in input.services.iter().filter(|service| !service.counts.is_empty()) {
-        let size = sizes.get(service.def.endpoint.path).unwrap_or_default();
+        let known = sizes.get(service.endpoint().path).or_else(|| sizes.get(service.def.endpoint.path));
+        let size = known.unwrap_or_default();
         let snapshot = matches!(service.pull, Pull::Snapshot { .. });
         let entities = snapshot.then_some(size.rows);
         for count in &service.counts {
@@ -193,9 +194,9 @@ pub fn plan(input: &Input, listed: &[Listed<'_>], sizes: &Sizes, may: impl Fn(An
         if snapshot && (service.enrichment.method != Method::Bulk || !service.counts.iter().all(in_record)) {
             let mut row = room.row(service, service.counts[0], None, "");
             row.part = Some("entities".to_owned());
-            (row.family, row.method) = (service.def.endpoint.family.name(), "list");
+            (row.family, row.method) = (service.endpoint().family.name(), "list");
             row.reason = "a first enrichment must know whom to ask about";
-            let first = pages(size.rows, service.def.endpoint.page_cap as u64);
+            let first = pages(size.rows, service.endpoint().page_cap as u64);
             rows.push(room.filled(row, first, 0));
         }
     }
@@ -254,7 +255,7 @@ impl Allowance {
         let row = Row {
             service: listed.service.def.name,
             part: listed.query.clone(),
-            family: listed.service.def.endpoint.family.name(),
+            family: listed.service.endpoint().family.name(),
             method,
             reason,
             period_s: listed.period.as_secs(),
@@ -265,7 +266,7 @@ impl Allowance {
         if row.period_s < 3_600 {
             // Most pulls are smaller than the largest, which is a sweep.
             row.hour_calls = listed.forecast.day.div_ceil(24);
-            row.hour_share = share_of(row.hour_calls, self.of(listed.service.def.endpoint.family, row.priority).1);
+            row.hour_share = share_of(row.hour_calls, self.of(listed.service.endpoint().family, row.priority).1);
         }
         row
     }
@@ -274,7 +275,7 @@ impl Allowance {
     fn row(&self, service: &ServiceConfig, count: &'static Count, answer: Option<Answer>, reason: &'static str) -> Row {
         let family = match answer {
             Some(Answer::PerEntity(call)) => call.family,
-            Some(answer) => answer.pass().map_or(service.def.endpoint.family, |grouped| pass_family(grouped.pass)),
+            Some(answer) => answer.pass().map_or(service.endpoint().family, |grouped| pass_family(grouped.pass)),
             None => count.per_entity.family,
         };
         Row {
