@@ -1,17 +1,10 @@
 //! Advanced hunting on both endpoints.
 
-use crate::http::{Reply, ask_token, config, good_form, send, start, token};
+use crate::http::{Reply, config, graph_token, send, start, token};
 use mde_sim::{Family, Fault, HuntingConfig, MachineConfig, RequestKind, Service, Sim, SimConfig};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// A token for Microsoft Graph.
-async fn graph_token(sim: &Sim) -> String {
-    let form = good_form(sim).replace("api.securitycenter.microsoft.com", "graph.microsoft.com");
-    let reply = ask_token(sim, &sim.credentials().tenant_id, &form).await;
-    reply.json()["access_token"].as_str().unwrap().to_owned()
-}
 
 /// A call with this token and body.
 async fn post(sim: &Sim, target: &str, token: &str, body: &str) -> Reply {

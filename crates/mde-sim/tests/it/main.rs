@@ -13,6 +13,8 @@ mod export;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod graph;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod hunting;

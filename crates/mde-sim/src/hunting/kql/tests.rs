@@ -12,7 +12,7 @@ use crate::{AlertConfig, HuntingConfig, SimClock};
 fn view() -> View {
     let clock = SimClock::manual("2026-11-24T12:00:00Z".parse().unwrap());
     let config = AlertConfig { count: 0, ..AlertConfig::default() };
-    let recipe = Recipe { seed: 3, tenant_id: "t".to_owned(), config };
+    let recipe = Recipe { seed: 3, tenant_id: "t".to_owned(), config, graph: crate::config::GraphConfig::default() };
     World::new(recipe, Plan::of(&SimConfig { seed: 3, ..SimConfig::default() }), clock).view()
 }
 
