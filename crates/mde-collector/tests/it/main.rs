@@ -8,6 +8,7 @@ mod devo;
 mod enrich;
 mod exits;
 mod faults;
+mod graph;
 mod harness;
 mod http;
 mod hunting;
