@@ -176,7 +176,8 @@ fn picked<'a>(row: &RawObject<'a>, pick: &Pick) -> Option<RawObject<'a>> {
         let mut words = elements(element.get(list).unwrap_or_default()).map(unquoted);
         words.any(|word| wanted.iter().any(|wanted| word.eq_ignore_ascii_case(wanted)))
     };
-    let mut preferred = pick.prefer.iter().filter_map(|(list, wanted)| all.iter().position(|one| holds(one, list, wanted)));
+    let mut preferred =
+        pick.prefer.iter().filter_map(|(list, wanted)| all.iter().position(|one| holds(one, list, wanted)));
     let index = preferred.next().unwrap_or(0);
     all.into_iter().nth(index)
 }
@@ -215,7 +216,8 @@ pub fn core_hash(core: &Core, row: &RawObject<'_>) -> [u8; 16] {
         add(&elements(row.get(name).unwrap_or_default()).count().to_string());
     }
     // Updates append what is there already, so different elements count, in any order.
-    let names: BTreeSet<String> = objects(row.get(core.array)).filter_map(|element| part_name(core, &element)).collect();
+    let names: BTreeSet<String> =
+        objects(row.get(core.array)).filter_map(|element| part_name(core, &element)).collect();
     names.iter().for_each(|name| add(name));
     let digest = hash.finalize();
     let mut half = [0; 16];
@@ -227,7 +229,8 @@ pub fn core_hash(core: &Core, row: &RawObject<'_>) -> [u8; 16] {
 fn part_name(core: &Core, element: &RawObject<'_>) -> Option<String> {
     let kind = element.text(core.kind)?;
     let (kind, parts) = core.parts.iter().find(|(known, _)| kind.eq_ignore_ascii_case(known))?;
-    let values = parts.iter().map(|names| first(element, names).map(unquoted_or_bare).unwrap_or_default().to_lowercase());
+    let values =
+        parts.iter().map(|names| first(element, names).map(unquoted_or_bare).unwrap_or_default().to_lowercase());
     Some(std::iter::once((*kind).to_owned()).chain(values).collect::<Vec<_>>().join("\u{1}"))
 }
 

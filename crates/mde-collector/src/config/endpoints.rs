@@ -1,9 +1,9 @@
 //! Where a tenant's APIs are: the cloud's own addresses, and what overrides them.
 
-use super::{Backend, Endpoints, Secret};
 use super::key::{Form, Key, keys};
 use super::problem::Fault;
 use super::section::Section;
+use super::{Backend, Endpoints, Secret};
 use crate::service::{Api, Pull, ServiceDef};
 use url::{Host, Url};
 
@@ -124,7 +124,12 @@ pub(super) fn backend(section: &Section<'_>) -> Option<Backend> {
 }
 
 /// `backend` of a service, and whether the service can be read so; `inherited`: the input's.
-pub(super) fn service_backend(section: &Section<'_>, def: &ServiceDef, pull: &Pull, inherited: Option<Backend>) -> Backend {
+pub(super) fn service_backend(
+    section: &Section<'_>,
+    def: &ServiceDef,
+    pull: &Pull,
+    inherited: Option<Backend>,
+) -> Backend {
     let own = section.optional(&BACKEND);
     let backend = own.or(inherited).unwrap_or_default();
     let classic_alone = def.endpoint.api == Api::Mde && !def.elsewhere.iter().any(|other| other.reads(pull));
@@ -138,7 +143,10 @@ pub(super) fn service_backend(section: &Section<'_>, def: &ServiceDef, pull: &Pu
         }
         _ => return backend,
     };
-    section.report.error(section.entry(&BACKEND).map_or_else(|| section.at(), |entry| entry.value.at()), Fault::new(wrong).help(help));
+    section.report.error(
+        section.entry(&BACKEND).map_or_else(|| section.at(), |entry| entry.value.at()),
+        Fault::new(wrong).help(help),
+    );
     backend
 }
 

@@ -5,8 +5,8 @@ use super::problem::Fault;
 use super::section::{Section, choices};
 use super::tree::shown_key;
 use super::{
-    Backend, Emit, Enrichment, Method, Obfuscation, ServiceConfig, Sweep, endpoints, flatten, limits, obfuscation, queries,
-    scope, tag, units,
+    Backend, Emit, Enrichment, Method, Obfuscation, ServiceConfig, Sweep, endpoints, flatten, limits, obfuscation,
+    queries, scope, tag, units,
 };
 use crate::service::{self, Api, Count, Pull, SERVICES, ServiceDef};
 use std::time::Duration;
@@ -280,7 +280,10 @@ fn one(section: Section<'_>, def: &'static ServiceDef, inherited: &Inherited) ->
         limits: limits::load(&section),
     };
     if config.backend == Backend::Graph && def.endpoint.api == Api::Mde && config.filter.is_some() {
-        section.wrong(&FILTER, Fault::new("is of the classic API, which is not read").help("write `graph_filter`, or leave it out"));
+        section.wrong(
+            &FILTER,
+            Fault::new("is of the classic API, which is not read").help("write `graph_filter`, or leave it out"),
+        );
     }
     if matches!(pull, Pull::Slices) {
         config.queries = queries::load(&section, def, own_tag.as_deref(), period);

@@ -104,7 +104,8 @@ pub async fn check(
 async fn tenant_findings(input: &Input, tenant: &Tenant, clock: &dyn Clock) -> Vec<Finding> {
     let mut findings = Vec::new();
     // Whether anything is read from the classic API alone.
-    let graph_alone = input.services.iter().all(|service| service.endpoint().api != Api::Mde || service.places().count() > 1);
+    let graph_alone =
+        input.services.iter().all(|service| service.endpoint().api != Api::Mde || service.places().count() > 1);
     let tokens = tenant.shared().defender.tokens();
     match tokens.token().await {
         Ok(token) => {
@@ -115,7 +116,7 @@ async fn tenant_findings(input: &Input, tenant: &Tenant, clock: &dyn Clock) -> V
             findings.push(Finding::pass("credentials", found).of(Some(input), None));
         }
         // What Graph has too can do without this API's token.
-        Err(error) if !graph_alone => {
+        Err(error) if !graph_alone || tenant.shared().graph.tokens().token().await.is_err() => {
             findings.push(failed("credentials", &error).of(Some(input), None));
             return findings;
         }
@@ -149,7 +150,7 @@ async fn list_finding(service: &ServiceConfig, input: &Input, clients: &Clients,
     }
     let judged = judge(def, &places, now_ms);
     let Some(chosen) = judged.chosen else {
-        return match refused.filter(|_| places.len() == 1) {
+        return match refused {
             Some(error) => failed("service", &error),
             None => told(judged, input),
         };
@@ -189,7 +190,11 @@ async fn granted(
     let endpoint = elsewhere.map_or(&service.def.endpoint, |other| &other.endpoint);
     if endpoint.api == Api::Hunting {
         let (defender, graph) = clients.hunting(service.backend);
-        return Hunter::choose(defender, graph).await.map(|_| true);
+        return match Hunter::choose(defender, graph).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::Forbidden { .. }) => Ok(false),
+            Err(error) => Err(error),
+        };
     }
     let token = clients.of(endpoint.api).tokens().token().await?;
     Ok(permitted(endpoint.roles, token.roles().as_deref()))
@@ -203,7 +208,9 @@ async fn missing_there(
     clients: &Clients,
     now_ms: i64,
 ) -> Option<String> {
-    let (Pull::Window { time, .. }, Pull::Window { time: there, .. }) = (service.pull, &other.pull) else { return None };
+    let (Pull::Window { time, .. }, Pull::Window { time: there, .. }) = (service.pull, &other.pull) else {
+        return None;
+    };
     let day = |field| Filter::window(field, now_ms - DAY_MS, now_ms - FRESH_MS).ok();
     let own = Get::new(service.def.endpoint.path, service.def.endpoint.family, Priority::Lists);
     let own = ids(clients.of(Api::Mde), own.query(Query::new().filter(&day(time)?))).await?;

@@ -161,8 +161,12 @@ impl Intake {
         let unknown: Vec<&Named<'_>> =
             rows.iter().zip(&known).filter(|(_, known)| !**known).map(|(row, _)| row).collect();
         let mut bridged = self.bridged(&unknown, way.store).await?;
-        let new: Vec<&Named<'_>> =
-            unknown.into_iter().zip(&bridged).filter(|(_, bridged)| !shown_there(bridged)).map(|(row, _)| row).collect();
+        let new: Vec<&Named<'_>> = unknown
+            .into_iter()
+            .zip(&bridged)
+            .filter(|(_, bridged)| !shown_there(bridged))
+            .map(|(row, _)| row)
+            .collect();
         let counted = self.counts(&new, false).await?;
         *way.waits |= way.may_wait && !counted.pending.is_empty();
         if *way.waits {
@@ -206,7 +210,11 @@ impl Intake {
     }
 
     /// What is known of versions by what two APIs show of them in the same way; in their order. Nothing for one without a time.
-    async fn bridged(&self, rows: &[&Named<'_>], store: &dyn Store) -> Result<Vec<Option<(Mark, Recognised)>>, PipelineError> {
+    async fn bridged(
+        &self,
+        rows: &[&Named<'_>],
+        store: &dyn Store,
+    ) -> Result<Vec<Option<(Mark, Recognised)>>, PipelineError> {
         let Some(bridge) = &self.bridge else { return Ok(rows.iter().map(|_| None).collect()) };
         let mut marks = Vec::with_capacity(rows.len());
         for row in rows {

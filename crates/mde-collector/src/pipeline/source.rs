@@ -45,17 +45,17 @@ impl Source {
     pub fn of(input: &Input, service: &ServiceConfig) -> Vec<Self> {
         let stream = |query: Option<&QueryConfig>| {
             let own = Self {
-            input: input.name.clone(),
-            stream: StreamKey {
-                tenant: input.id.clone(),
-                service: service.def.name.to_owned(),
-                query: query.map(|query| query.name.clone()),
-            },
-            service: service.clone(),
-            pull: query.map_or(service.pull, |query| query.pull),
-            tag: query.map_or(&service.tag, |query| &query.tag).clone(),
-            period: query.map_or(service.period, |query| query.period),
-            query: query.cloned(),
+                input: input.name.clone(),
+                stream: StreamKey {
+                    tenant: input.id.clone(),
+                    service: service.def.name.to_owned(),
+                    query: query.map(|query| query.name.clone()),
+                },
+                service: service.clone(),
+                pull: query.map_or(service.pull, |query| query.pull),
+                tag: query.map_or(&service.tag, |query| &query.tag).clone(),
+                period: query.map_or(service.period, |query| query.period),
+                query: query.cloned(),
                 environment: input.environment.clone(),
                 elsewhere: None,
             };
@@ -73,7 +73,8 @@ impl Source {
     pub fn at(self, elsewhere: Option<&'static Elsewhere>) -> Self {
         let Some(other) = elsewhere else {
             let own = self.query.is_none();
-            let (pull, tag) = if own { (self.service.pull, self.service.tag.clone()) } else { (self.pull, self.tag.clone()) };
+            let (pull, tag) =
+                if own { (self.service.pull, self.service.tag.clone()) } else { (self.pull, self.tag.clone()) };
             return Self { elsewhere, pull, tag, ..self };
         };
         let native = self.service.native && other.native.is_some();

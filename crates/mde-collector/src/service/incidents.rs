@@ -22,10 +22,7 @@ pub static DEF: ServiceDef = ServiceDef {
         splits: &[
             ("severity", &["unknown", "informational", "low", "medium", "high"]),
             ("status", &["active", "resolved", "inProgress", "redirected", "awaitingAction"]),
-            (
-                "classification",
-                &["unknown", "falsePositive", "truePositive", "informationalExpectedActivity"],
-            ),
+            ("classification", &["unknown", "falsePositive", "truePositive", "informationalExpectedActivity"]),
         ],
     }],
     key: Key::Fields(&["id", "lastUpdateDateTime"]),

@@ -4,7 +4,7 @@ use super::count::{
     ADVISED, ALERT, ALERTS, EXPOSURES, INVENTORY, RECOMMENDATION, SOFTWARE, USER, VULNERABILITY, WEAKNESSES, count,
     export, list, walk,
 };
-use super::{Api, Endpoint, Key, Paging, Pull, ServiceDef, OWNER};
+use super::{Api, Endpoint, Key, OWNER, Paging, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List machines API" and the official collector's tables.

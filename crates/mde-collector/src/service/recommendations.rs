@@ -1,7 +1,7 @@
 //! Security recommendations, as snapshots.
 
 use super::count::{ADVISED, RECOMMENDATION, SOFTWARE, VULNERABILITY, count, list, single, walk};
-use super::{Api, Bulk, Endpoint, Key, Paging, Pull, ServiceDef, OWNER};
+use super::{Api, Bulk, Endpoint, Key, OWNER, Paging, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List all recommendations" and the official collector's tables.

@@ -69,12 +69,13 @@ fn an_alert_takes_the_classic_names_nesting_and_words() {
 
 #[test]
 fn the_main_device_is_told_by_its_part_then_by_its_role_then_by_its_place() {
-    let device = |id: &str, roles: Value, parts: Value| {
-        json!({"@odata.type": "#microsoft.graph.security.DeviceEvidence", "mdeDeviceId": id, "roles": roles, "detailedRoles": parts})
-    };
+    let device = |id: &str, roles: Value, parts: Value| json!({"@odata.type": "#microsoft.graph.security.DeviceEvidence", "mdeDeviceId": id, "roles": roles, "detailedRoles": parts});
     let main = |devices: &[Value]| classic("alerts", &json!({"id": "1", "evidence": devices}))["machineId"].clone();
-    let (plain, hit, first) =
-        (device("plain", json!([]), json!([])), device("hit", json!(["compromised"]), json!([])), device("first", json!([]), json!(["PrimaryDevice"])));
+    let (plain, hit, first) = (
+        device("plain", json!([]), json!([])),
+        device("hit", json!(["compromised"]), json!([])),
+        device("first", json!([]), json!(["PrimaryDevice"])),
+    );
     assert_eq!(main(&[plain.clone(), hit.clone(), first]), "first");
     assert_eq!(main(&[plain.clone(), hit]), "hit");
     assert_eq!(main(&[plain]), "plain");
@@ -83,7 +84,8 @@ fn the_main_device_is_told_by_its_part_then_by_its_role_then_by_its_place() {
 
 #[test]
 fn spelling_passes_through_and_numbers_come_out_of_texts_only_where_they_are_some() {
-    let raw = br#"{"id":"\u0061","title":"caf\u00e9 \ud83d\ude00","incidentId":"007","mitreTechniques":[ "T1" , "T2"]}"#;
+    let raw =
+        br#"{"id":"\u0061","title":"caf\u00e9 \ud83d\ude00","incidentId":"007","mitreTechniques":[ "T1" , "T2"]}"#;
     let text = shaped(elsewhere("alerts").shape, raw).expect("an object");
     assert!(text.starts_with(r#"{"id":"\u0061","incidentId":"007","#), "{text}");
     assert!(text.contains(r#""title":"caf\u00e9 \ud83d\ude00""#) && text.contains(r#""mitreTechniques":["T1","T2"]"#));
@@ -95,19 +97,34 @@ fn tables_give_the_classic_lists() {
     let row = json!({"DeviceId": "d", "DeviceName": "host", "IsAzureADJoined": 1, "IsExcluded": 0, "OSBuild": 19042,
         "RegistryDeviceTag": "one", "DeviceManualTags": "[\"two\",\"three\"]", "DeviceDynamicTags": ["four"]});
     let machine = classic("machines", &row);
-    assert_eq!((&machine["id"], &machine["isAadJoined"], &machine["isExcluded"]), (&json!("d"), &json!(true), &json!(false)));
+    assert_eq!(
+        (&machine["id"], &machine["isAadJoined"], &machine["isExcluded"]),
+        (&json!("d"), &json!(true), &json!(false))
+    );
     assert_eq!(machine["machineTags"], json!(["one", "two", "three", "four"]));
     assert_eq!((&machine["riskScore"], &machine["osBuild"]), (&json!(null), &json!(19_042)));
-    let product = classic("software", &json!({"SoftwareVendor": "v", "SoftwareName": "n", "InstalledMachines": 3, "Weaknesses": null}));
+    let product = classic(
+        "software",
+        &json!({"SoftwareVendor": "v", "SoftwareName": "n", "InstalledMachines": 3, "Weaknesses": null}),
+    );
     assert_eq!((&product["id"], &product["weaknesses"]), (&json!("v-_-n"), &json!(0)));
-    let weakness = classic("vulnerabilities", &json!({"CveId": "CVE-1", "ExposedMachines": 2, "IsExploitAvailable": 1, "CveTags": "[]"}));
-    assert_eq!((&weakness["id"], &weakness["publicExploit"], &weakness["tags"]), (&json!("CVE-1"), &json!(true), &json!([])));
+    let weakness = classic(
+        "vulnerabilities",
+        &json!({"CveId": "CVE-1", "ExposedMachines": 2, "IsExploitAvailable": 1, "CveTags": "[]"}),
+    );
+    assert_eq!(
+        (&weakness["id"], &weakness["publicExploit"], &weakness["tags"]),
+        (&json!("CVE-1"), &json!(true), &json!([]))
+    );
 }
 
 /// The core of a row in the classic form.
 fn core(alert: &Value) -> [u8; 16] {
     let text = alert.to_string();
-    core_hash(elsewhere("alerts").core.expect("alerts have one"), &RawObject::parse(text.as_bytes()).expect("an object"))
+    core_hash(
+        elsewhere("alerts").core.expect("alerts have one"),
+        &RawObject::parse(text.as_bytes()).expect("an object"),
+    )
 }
 
 #[test]
@@ -140,13 +157,17 @@ fn the_core_is_the_same_from_both_and_another_for_each_change_that_counts() {
 #[test]
 fn a_real_pair_has_one_core_and_the_same_evidence() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/samples");
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let read = |name: &str| {
+        std::fs::read_to_string(folder.join(name)).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok())
+    };
     let own = read("alerts/list_expand_evidence.json");
     let graph = read("graph/alerts_pair_of_classic_list_expand_evidence.json");
     let (Some(own), Some(graph)) = (own, graph) else { return };
     let (own, graph) = (&own["value"][0], classic("alerts", &graph["value"][0]));
     assert_eq!(core(own), core(&graph));
-    for (name, value) in own.as_object().unwrap().iter().filter(|(name, _)| *name != "relatedUser" && *name != "evidence") {
+    for (name, value) in
+        own.as_object().unwrap().iter().filter(|(name, _)| *name != "relatedUser" && *name != "evidence")
+    {
         assert_eq!(&graph[name], value, "{name}");
     }
     let pairs = own["evidence"].as_array().unwrap().iter().zip(graph["evidence"].as_array().unwrap());

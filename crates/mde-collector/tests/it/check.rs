@@ -25,7 +25,8 @@ async fn where_all_is_well_each_line_passes_and_nothing_is_delivered() {
     let ended = check(&bench, &[]).await.exits(0);
     // A tenant's credentials and quota, seven services, two outputs.
     // The end of the classic API, for two services that nothing replaces, is a warning in its last half year.
-    let good = |line: &&str| line.starts_with("pass  ") || (line.starts_with("warn  ") && line.contains("announced to end"));
+    let good =
+        |line: &&str| line.starts_with("pass  ") || (line.starts_with("warn  ") && line.contains("announced to end"));
     assert_eq!(ended.stdout.lines().filter(good).count(), 11, "{}", ended.stdout);
     assert!(ended.stdout.contains("Alert.Read.All granted"), "{}", ended.stdout);
     assert!(ended.stdout.contains("ThreatHunting.Read.All granted"), "{}", ended.stdout);

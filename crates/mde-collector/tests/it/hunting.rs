@@ -37,8 +37,6 @@ fn found(bench: &Bench, query: &str) -> Rows {
 
 /// Asks for this query instead of alerts, on whichever endpoint the roles allow.
 fn ask(bench: &Bench, query: &str) {
-    let base = bench.sim.base_url();
-    bench.edit("    services:\n", &format!("    override_graph_base_url: {base}\n    services:\n"));
     bench.ask(&format!("advanced_hunting:\n        queries:\n          - {query}"));
 }
 

@@ -13,7 +13,9 @@ async fn a_service_that_fails_or_is_not_permitted_stops_no_other() {
         // Well within the seven days of a first start.
         config.investigations.span = Duration::from_secs(6 * 86_400);
         // Without hunting there is no table to read it from instead.
-        config.roles.retain(|role| !["Software", "ThreatHunting", "AdvancedQuery"].iter().any(|gone| role.starts_with(gone)));
+        config
+            .roles
+            .retain(|role| !["Software", "ThreatHunting", "AdvancedQuery"].iter().any(|gone| role.starts_with(gone)));
     })
     .await;
     bench.edit(

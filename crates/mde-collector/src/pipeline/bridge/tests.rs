@@ -24,7 +24,8 @@ impl World {
     async fn new() -> Self {
         let store: Arc<dyn Store> = Arc::new(sqlite::open_memory(Arc::new(|| 0)).await.expect("an empty store"));
         let stream = StreamKey { tenant: "t".to_owned(), service: "alerts".to_owned(), query: None };
-        let lease = store.acquire("stream t/alerts", "me", Duration::from_secs(60)).await.expect("works").expect("free");
+        let lease =
+            store.acquire("stream t/alerts", "me", Duration::from_secs(60)).await.expect("works").expect("free");
         store.stream(&stream).await.expect("works");
         let core = service::find("alerts").expect("a service").elsewhere[0].core.expect("it has one");
         Self { store, lease, bridge: Bridge { core, stream, here: Api::Mde, left: None } }

@@ -58,7 +58,8 @@ pub fn judge(def: &'static ServiceDef, places: &[Place], now_ms: i64) -> Judged 
     let told = |place: &Place| (api_of(def, place), role_of(def, place));
     let chosen = places.iter().position(|place| place.granted);
     let Some(place) = chosen.map(|index| &places[index]) else {
-        let roles: Vec<String> = places.iter().map(told).map(|(api, role)| format!("{role} on {}", portal(api))).collect();
+        let roles: Vec<String> =
+            places.iter().map(told).map(|(api, role)| format!("{role} on {}", portal(api))).collect();
         let found = format!("the application lacks {}", roles.join(", or "));
         let grant = places.first().map(told).map(|(api, role)| Grant { api, role, later: false });
         return Judged { chosen: None, verdict: Verdict::Denied, found, grant };
@@ -138,7 +139,9 @@ mod tests {
     /// Each list as it would be told to an application with such roles.
     fn told(classic: bool, graph: bool) -> String {
         let mut roles = Vec::new();
-        let all = SERVICES.iter().flat_map(|def| std::iter::once(&def.endpoint).chain(def.elsewhere.iter().map(|other| &other.endpoint)));
+        let all = SERVICES
+            .iter()
+            .flat_map(|def| std::iter::once(&def.endpoint).chain(def.elsewhere.iter().map(|other| &other.endpoint)));
         for endpoint in all {
             let has = if endpoint.api == Api::Mde { classic } else { graph };
             roles.extend(endpoint.roles.first().filter(|_| has).map(|role| (*role).to_owned()));
@@ -147,13 +150,16 @@ mod tests {
         for def in SERVICES.iter().filter(|def| def.key != Key::RowHash) {
             let granted = |roles_of: &[&str]| permitted(roles_of, Some(&roles));
             let own = Place { elsewhere: None, granted: granted(def.endpoint.roles) };
-            let others =
-                def.elsewhere.iter().map(|other| Place { elsewhere: Some(other), granted: granted(other.endpoint.roles) });
+            let others = def
+                .elsewhere
+                .iter()
+                .map(|other| Place { elsewhere: Some(other), granted: granted(other.endpoint.roles) });
             let places: Vec<_> = std::iter::once(own).chain(others).collect();
             let Judged { verdict, found, grant, .. } = judge(def, &places, NOW_MS);
             writeln!(text, "{} {verdict:?}: {found}", def.name).unwrap();
             if let Some(Grant { api, role, later }) = grant {
-                writeln!(text, "  grant {role} on {}{}", portal(api), if later { ", before that day" } else { "" }).unwrap();
+                writeln!(text, "  grant {role} on {}{}", portal(api), if later { ", before that day" } else { "" })
+                    .unwrap();
             }
         }
         text
@@ -182,6 +188,9 @@ mod tests {
         let at = |now_ms| judge(def, &[own, other], now_ms);
         assert_eq!(at(DEFENDER_END_MS - TOLD_MS).verdict, Verdict::Warn);
         assert_eq!(at(DEFENDER_END_MS - TOLD_MS - 1).verdict, Verdict::Pass);
-        assert_eq!(at(DEFENDER_END_MS).grant, Some(Grant { api: Api::Graph, role: "SecurityAlert.Read.All", later: true }));
+        assert_eq!(
+            at(DEFENDER_END_MS).grant,
+            Some(Grant { api: Api::Graph, role: "SecurityAlert.Read.All", later: true })
+        );
     }
 }
