@@ -44,11 +44,6 @@ fn text<'a>(row: &'a Value, name: &str) -> &'a str {
     row[name].as_str().unwrap_or_else(|| panic!("{name} in {row}"))
 }
 
-/// Id and time of a version of either API.
-fn version(row: &Value, time: &str) -> (String, String) {
-    (text(row, "id").to_owned(), text(row, time).to_owned())
-}
-
 #[tokio::test]
 async fn the_same_world_has_the_same_alerts_on_both_apis_but_for_tuned_ones_and_other_products() {
     let sim = free(SimConfig {

@@ -54,7 +54,7 @@ async fn every_table_answers_with_its_schema_and_the_rows_of_the_world() {
         assert_eq!(sim.ledger().rows_served_of(Service::AdvancedHunting), served);
         assert!(sim.ledger().times_served(Service::AdvancedHunting, &expected[0]) >= 1);
     }
-    assert_eq!(sim.ledger().request_count(RequestKind::Hunting), 5);
+    assert_eq!(sim.ledger().request_count(RequestKind::Hunting), 9);
 }
 
 #[tokio::test]

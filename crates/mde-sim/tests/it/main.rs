@@ -7,6 +7,8 @@ mod consistency;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod derived;
+#[cfg(test)]
 mod estate;
 #[cfg(test)]
 mod export;
