@@ -176,7 +176,9 @@ async fn incidents_come_once_for_each_change() {
     let served = named(bench.sim.ledger().versions_served_by(Listing::Incidents).into_keys());
     assert_eq!(first.keys().cloned().collect::<BTreeSet<_>>(), served.into_iter().map(|(id, _)| id).collect());
     assert!(first.len() > 100 && first.values().all(|times| *times == 1), "{} incidents", first.len());
-    update(&bench, 50);
+    let mut ids = first.keys();
+    let (from, into) = (ids.next().expect("many"), ids.next().expect("many"));
+    bench.sim.world().merge_incidents(from, into, bench.sim.clock().now()).expect("both are there");
     bench.once().await.exits(0);
     let versions: BTreeSet<_> = bench
         .events(Service::Incidents)
@@ -184,7 +186,7 @@ async fn incidents_come_once_for_each_change() {
         .map(|event| (event["id"].to_string(), event["lastUpdateDateTime"].to_string()))
         .collect();
     assert_eq!(versions.len(), bench.events(Service::Incidents).len(), "each version once");
-    assert!(versions.len() > first.len(), "an incident changes with its alerts");
+    assert!(versions.len() > first.len(), "one is merged into another");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,4 +195,33 @@ async fn a_source_that_graph_lacks_is_refused_by_name() {
     bench.ask("investigations: {backend: graph}");
     let ended = bench.once().await.exits(2);
     assert!(ended.stderr.contains("Microsoft Graph has no investigations"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_hunting_alone_lists_come_from_tables_and_back_again_without_a_tombstone() {
+    let bench = Bench::start(|config| {
+        config.machines.count = 40;
+        config.vulnerabilities.count = 100;
+    })
+    .await;
+    let all = bench.sim.entra();
+    all.set_roles(vec!["ThreatHunting.Read.All".to_owned()]);
+    bench.ask("machines: {emit: changes}\n      software:\n      vulnerabilities:\n      investigations:");
+    let ended = bench.once().await.exits(1);
+    assert!(ended.stderr.contains("Alert.Read.All"), "investigations are nowhere else: {}", ended.stderr);
+    let (machines, shown) = (bench.ids(Service::Machines), bench.tenant_ids(Service::Machines));
+    assert!(!machines.is_empty() && machines.keys().all(|id| shown.contains(id)), "{} machines", machines.len());
+    assert!(bench.events(Service::Machines).iter().all(|event| event["riskScore"].is_null()));
+    for service in [Service::Software, Service::Vulnerabilities] {
+        let (found, shown) = (bench.ids(service), bench.tenant_ids(service));
+        assert!(!found.is_empty() && found.keys().all(|id| shown.contains(id)), "{service:?}");
+        assert!(found.values().all(|times| *times == 1), "{service:?}");
+    }
+    let state = bench.launch(&["state", "show", "--format", "json", "--config", "config.yaml"]).ended().await.exits(0);
+    assert!(state.stdout.contains("\"backend\":\"hunting\""), "{}", state.stdout);
+    all.set_roles(vec!["Machine.Read.All".to_owned(), "ThreatHunting.Read.All".to_owned()]);
+    bench.run(&["--once", "--service", "machines"]).ended().await.exits(0);
+    let events = bench.events(Service::Machines);
+    assert!(events.iter().all(|event| event["@removed"].is_null()), "nothing is said to be gone");
+    assert!(events.iter().any(|event| event["riskScore"].is_string()), "the classic list is read again");
 }
