@@ -337,7 +337,7 @@ fn source(take: &Take) -> String {
         Take::Kind => format!("the kind in {}, its first letter in upper case", code("@odata.type")),
         Take::Of(pick, take) => format!("of the {} in {}: {}", pick.kind, code(pick.array), source(take)),
         Take::Object(pick, _) => format!("the first {} in {}", pick.kind, code(pick.array)),
-        Take::Each { array, but, .. } if but.is_empty() => format!("the elements of {}", code(array)),
+        Take::Each { array, but: "", .. } => format!("the elements of {}", code(array)),
         Take::Each { array, but, .. } => format!("the elements of {}, but for the kind {but}", code(array)),
         Take::Nothing => "null: it is not to be had".to_owned(),
     }
