@@ -52,7 +52,6 @@ impl Error {
             | ErrorKind::LinkExpired
             | ErrorKind::LinkRefused
             | ErrorKind::LinkRepeated
-            | ErrorKind::PageRepeated
             | ErrorKind::LinkChangedFilter
             | ErrorKind::Token(_)
             | ErrorKind::Config(_) => Retry::Never,

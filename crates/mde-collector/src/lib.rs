@@ -15,6 +15,8 @@ pub mod quota;
 pub mod record;
 pub mod service;
 pub mod shape;
+#[cfg(test)]
+mod simulation;
 pub mod status;
 pub mod store;
 pub mod telemetry;

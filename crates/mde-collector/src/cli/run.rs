@@ -1,19 +1,23 @@
 //! `run`: the main job.
 
 use super::chosen::Chosen;
-use super::signals::Signals;
+use super::signals::{self, Hangups};
 use super::{DENIED, DONE, PARTLY, Source, USAGE, place, quotas, say};
 use crate::config::{Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
+use crate::pipeline::reload::{self, Outside};
 use crate::pipeline::run::{self, Ended, RunError};
 use crate::store::{Store, sqlite};
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// Pull and deliver until stopped.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mde-collector run --config config.yaml\n  \
+                        mde-collector run --config config.yaml --once --service alerts --tenant acme\n  \
+                        mde-collector run --job_config_loc job.json --collector_config_loc collector.json")]
 pub struct Run {
     #[command(flatten)]
     source: Source,
@@ -28,7 +32,7 @@ pub struct Run {
     /// At a signal: how long outputs may take.
     #[arg(long, default_value = "10s", value_parser = duration)]
     stop_timeout: Duration,
-    /// Keep nothing: state in memory.
+    /// Keep nothing (official spelling): state in memory, so the next start reads everything anew.
     #[arg(long)]
     no_save_state: bool,
 }
@@ -54,15 +58,15 @@ impl Run {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
-        let config = loaded.config;
-        let Chosen { services, tenants } = match self.chosen.resolve(&config) {
+        let config = &loaded.config;
+        let Chosen { services, tenants } = match self.chosen.resolve(config) {
             Ok(chosen) => chosen,
             Err(code) => return code,
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now = place::wall();
-        let persistence = if self.no_save_state { &Persistence::Memory } else { &config.globals.persistence };
-        let opened = match persistence {
+        let persistence = if self.no_save_state { Persistence::Memory } else { config.globals.persistence.clone() };
+        let opened = match &persistence {
             Persistence::Memory => sqlite::open_memory(now).await,
             Persistence::Filesystem { directory } => {
                 if let Ok(foreign) = sqlite::foreign_files(directory)
@@ -81,7 +85,7 @@ impl Run {
             Ok(store) => Arc::new(store),
             Err(error) => return place::unusable(&error),
         };
-        let quotas = match quotas(&config, persistence).await {
+        let quotas = match quotas(config, &persistence).await {
             Ok(quotas) => quotas,
             Err(told) => return told,
         };
@@ -92,17 +96,21 @@ impl Run {
             drain_timeout: self.drain_timeout,
             stop_timeout: self.stop_timeout,
         };
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move {
-            let Ok(mut signals) = Signals::new() else { return };
-            signals.next().await;
-            tracing::info!("stopping: outputs are drained, the rest stays in the outbox");
-            stop.send_replace(true);
-            signals.next().await;
-            // A second signal: at once. Everything that counts is in the store.
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+        let stopped = signals::stopping("stopping: outputs are drained, the rest stays in the outbox");
+        let again = Arc::new(Notify::new());
+        tokio::spawn({
+            let again = Arc::clone(&again);
+            async move {
+                let Ok(mut hangups) = Hangups::new() else { return };
+                loop {
+                    hangups.next().await;
+                    again.notify_one();
+                }
+            }
         });
-        match run::run(&config, &options, (store, &quotas), clock, stopped).await {
+        let read = || self.source.read_again(&options.tenants);
+        let outside = Outside { stop: stopped, again: &again, read: &read };
+        match reload::run((loaded, quotas), &options, (store, &persistence), clock, outside).await {
             Ok(Ended::Done) => DONE,
             Ok(Ended::Partly) => PARTLY,
             Ok(Ended::Denied) => DENIED,

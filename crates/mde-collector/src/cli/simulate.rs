@@ -8,6 +8,9 @@ use std::net::SocketAddr;
 
 /// A tenant to try things on, without Microsoft.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mde-collector simulate\n  mde-collector simulate --listen 127.0.0.1:8080 --machines 5000 --seed 7 > inputs.yaml"
+)]
 pub struct Simulate {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
@@ -69,6 +72,9 @@ impl Simulate {
         let Ok(mut signals) = Signals::new() else { return PARTLY };
         give(sim.inputs_yaml());
         say(format_args!("serving on {} until interrupted", sim.base_url()));
+        say(
+            "what stands on stdout is an inputs section: write it into config.yaml, add `outputs: {here: {type: console}}`, and in another terminal `mde-collector run --config config.yaml` pulls from here",
+        );
         signals.next().await;
         DONE
     }

@@ -41,11 +41,12 @@ pub use crate::service::{Api, Elsewhere, Endpoint, Method};
 pub use convert::{Converted, Original, convert};
 pub(crate) use endpoints::is_loopback;
 pub use example::example;
-pub use load::{Loaded, Options, load, load_job};
+pub use load::{Loaded, Options, TextDigest, load, load_job};
 pub use outputs::OutputConfig;
 pub use problem::{Problem, Problems, Severity, Snippet};
 pub use schema::schema;
 pub use secret::Secret;
+pub use units::moment_before;
 
 use crate::service::{Count, Pull, ServiceDef};
 use std::net::SocketAddr;

@@ -228,6 +228,7 @@ pub(super) fn load(section: Section<'_>, inherited: &Inherited) -> Vec<ServiceCo
             }
         }
     }
+    wanted(&section, &mut services, inherited);
     if services.is_empty() && !refused {
         let is_empty = section.entries().is_empty();
         let fault = Fault::new(if is_empty { "the input has no service" } else { "no service is enabled" });
@@ -235,6 +236,16 @@ pub(super) fn load(section: Section<'_>, inherited: &Inherited) -> Vec<ServiceCo
         section.report.error(section.at(), fault.help(format!("write at least one of: {}", names.join(", "))));
     }
     services
+}
+
+/// Adds the service that a command asks for where the file does not have it, as if its section were empty. A service that
+/// consists of its queries cannot come out of nothing.
+fn wanted(section: &Section<'_>, services: &mut Vec<ServiceConfig>, inherited: &Inherited) {
+    let Some(def) = section.report.options.service.and_then(service::find) else { return };
+    if def.pull.contains(&Pull::Slices) || services.iter().any(|service| service.def.name == def.name) {
+        return;
+    }
+    services.extend(one(Section::new(section.report, section.at(), None, &TABLE), def, inherited));
 }
 
 /// Names of the services.
@@ -288,8 +299,9 @@ fn one(section: Section<'_>, def: &'static ServiceDef, inherited: &Inherited) ->
     if matches!(pull, Pull::Slices) {
         config.queries = queries::load(&section, def, own_tag.as_deref(), period);
     }
+    let is_wanted = section.report.options.service == Some(def.name);
     section.finish();
-    enabled.then_some(config)
+    (enabled || is_wanted).then_some(config)
 }
 
 /// Devo tag of rows in the form of another API: never the classic table, unless somebody says so.

@@ -171,9 +171,7 @@ impl Enricher {
             }
             chosen.push(choice.answer);
         }
-        if let Some(entities) =
-            entities.filter(|_| chosen.iter().flatten().any(|answer| answer.pass().is_some_and(|it| it.by.len() == 1)))
-        {
+        if let Some(entities) = entities.filter(|_| chosen.iter().flatten().copied().any(by_entity)) {
             self.shared.has(entities);
         }
         *self.chosen.lock().unwrap_or_else(PoisonError::into_inner) = chosen;
@@ -272,7 +270,7 @@ impl Enricher {
         let mut whole = true;
         for (count, answer) in self.counts.iter().zip(self.chosen()) {
             let Some(grouped) = answer.and_then(Answer::pass) else { continue };
-            let read = self.shared.ensure(&self.stream, count, grouped.pass, self.rules.max_age);
+            let read = self.shared.ensure((&self.stream, &self.client), count, grouped.pass, self.rules.max_age);
             let read = tokio::select! {
                 read = read => read,
                 () = until(deadline) => {
@@ -468,6 +466,12 @@ fn refusable(answer: Answer) -> &'static str {
         Answer::PerEntity(call) => call.path,
         other => other.name(),
     }
+}
+
+/// Whether that is a reading whose rows name the stream's entities by an id of their own, so that it grows with their number.
+#[must_use]
+pub fn by_entity(answer: Answer) -> bool {
+    answer.pass().is_some_and(|grouped| grouped.by.len() == 1)
 }
 
 /// Calls in an hour that a whole refresh of one count may take: a quarter of what we may use.

@@ -6,18 +6,21 @@ use self::backends::{Grant, Judged, Place, judge, last_day, portal};
 use super::clock::{self, Clock};
 use super::run::{RunError, asked};
 use super::setup::{Clients, Tenant};
-use crate::config::{Config, Input, OutputEntry, ServiceConfig};
-use crate::output;
+use crate::config::{Config, Input, OutputEntry, Proof, ServiceConfig};
+use crate::output::{self, expiry};
 use crate::pull::clock::SPREAD_WARNING_MS;
 use crate::quota::{Quotas, TenantBudget};
 use crate::record::{ErrorClass, RawObject};
 use crate::service::{Api, Elsewhere, Pull, permitted};
+use crate::telemetry;
 use futures_util::future::{join, join_all};
 use mde_client::budget::Priority;
 use mde_client::hunting::{Endpoint, Hunter};
 use mde_client::limits::DEFENDER_HUNTING_END_MS;
 use mde_client::query::{Filter, Query};
 use mde_client::{Client, Error, ErrorKind, Get, write_time};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -44,7 +47,7 @@ pub enum Verdict {
 /// What was looked at, and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// `credentials`, `clock`, `service`, `quota` or `output`.
+    /// `credentials`, `clock`, `service`, `quota`, `output` or `state`.
     pub kind: &'static str,
     /// The name of the input; none for outputs.
     pub tenant: Option<String>,
@@ -113,7 +116,7 @@ async fn tenant_findings(input: &Input, tenant: &Tenant, clock: &dyn Clock) -> V
                 Some(roles) => format!("token granted, with {} roles", roles.len()),
                 None => "token granted; its roles cannot be read".to_owned(),
             };
-            findings.push(Finding::pass("credentials", found).of(Some(input), None));
+            findings.push(lasting(found, input, clock.wall_ms()).of(Some(input), None));
         }
         // What Graph has too can do without this API's token.
         Err(error) if !graph_alone || tenant.shared().graph.tokens().token().await.is_err() => {
@@ -137,6 +140,31 @@ async fn tenant_findings(input: &Input, tenant: &Tenant, clock: &dyn Clock) -> V
         findings.insert(1.min(findings.len()), finding.of(Some(input), None));
     }
     findings
+}
+
+/// A credential that works, with how long it will, as far as that can be known.
+fn lasting(found: String, input: &Input, now_ms: i64) -> Finding {
+    let place = "Entra admin center > App registrations > the application > Certificates & secrets";
+    match &input.credentials.proof {
+        Proof::Secret(_) | Proof::SecretFile(_) => {
+            Finding::pass("credentials", format!("{found}; when the secret expires is told only in {place}"))
+        }
+        Proof::Certificate { certificate, .. } => {
+            let pem = std::fs::read(certificate).ok();
+            let first = pem.and_then(|pem| CertificateDer::pem_slice_iter(&pem).next()?.ok());
+            let Some(end) = first.and_then(|der| expiry::of(&certificate.display().to_string(), &der)) else {
+                return Finding::pass("credentials", found);
+            };
+            match end.note(now_ms) {
+                None => Finding::pass("credentials", format!("{found}; the certificate is good until {}", end.day())),
+                Some(note) => Finding::pass("credentials", format!("{found}; {note}")).but(
+                    Verdict::Warn,
+                    format!("{place} > Certificates > Upload certificate, then put the new one and its key in the files' place"),
+                ),
+            }
+        }
+        Proof::Managed | Proof::Federated(_) => Finding::pass("credentials", found),
+    }
 }
 
 /// A service that is read as a list: from which API it would be, with which role, and one row of it.
@@ -324,7 +352,7 @@ fn failed(kind: &'static str, error: &Error) -> Finding {
 
 /// An error as a sentence, with what is behind it.
 fn with_cause(error: &dyn std::error::Error) -> String {
-    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    let cause = telemetry::cause(error).map_or_else(String::new, |cause| format!(": {cause}"));
     format!("failed to {error}{cause}")
 }
 

@@ -442,8 +442,7 @@ impl Puller {
         }
         self.take(&mut chunk, pulling).await?;
         pulling.report.requests += 1;
-        let columns = answer.rest().await?.columns;
-        match (column, columns) {
+        match (column, answer.columns()) {
             (Some(column), Some(columns)) if columns.iter().all(|known| known.name != column) => {
                 Err(PipelineError::Column(column.to_owned()))
             }

@@ -10,7 +10,7 @@ use crate::enrich::{Counted, Enricher};
 use crate::flatten::{Flattener, Tail};
 use crate::obfuscate::obfuscate;
 use crate::pull::{Machine, Numbered, Row, Sightings, SnapshotEnd};
-use crate::record::{EntityKey, Identity, RawObject, StoredKey, VersionKey, content_hash};
+use crate::record::{Cursor, EntityKey, Identity, RawObject, StoredKey, VersionKey, content_hash};
 use crate::service::{Key, Pull};
 use crate::shape::shaped;
 use crate::store::{LastSeen, Seen, Store, Trace};
@@ -91,6 +91,30 @@ pub struct Intake {
     bridge: Option<Bridge>,
 }
 
+/// A document of that source with its hidden values replaced; `None` where it has none.
+pub fn hidden(source: &Source, text: &[u8]) -> Result<Option<Vec<u8>>, PipelineError> {
+    Ok(match obfuscate(text, &source.service.obfuscation)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(document) => Some(document),
+    })
+}
+
+/// A document that a parser has accepted as one line, ended: byte for byte, but without white space between its parts where the
+/// line would break there.
+pub fn one_line(text: &[u8]) -> Vec<u8> {
+    let text = text.trim_ascii();
+    let mut line = match std::str::from_utf8(text) {
+        Ok(document) if text.iter().any(|octet| matches!(octet, b'\n' | b'\r')) => {
+            let mut line = String::with_capacity(text.len() + 1);
+            Cursor::new(document).compact(&mut line);
+            line.into_bytes()
+        }
+        _ => text.to_vec(),
+    };
+    line.push(b'\n');
+    line
+}
+
 /// A row that has been read and named.
 struct Named<'a> {
     /// Its members.
@@ -137,6 +161,8 @@ impl Intake {
             let row = self.name(text, pulled_ms, way.numbers)?;
             let told = Row { key: row.key, id: &row.id, time: row.time, open: row.open };
             if let Some(kept_ms) = way.machine.row(told)? {
+                // Only a key that is never forgotten keeps an entity that changes meanwhile out of an export.
+                let kept_ms = if self.source.export.is_some() { i64::MAX } else { kept_ms };
                 rows.push(Named { kept_ms, ..row });
             }
         }
@@ -195,7 +221,8 @@ impl Intake {
                 let replaced = hidden.as_deref().map(RawObject::parse).transpose()?;
                 let record = replaced.as_ref().unwrap_or(&row.record);
                 let counts = self.named(counts);
-                let events = self.events(record, &counts, &row.identity, pulled_ms, way.batch).await?;
+                let text = hidden.as_deref().unwrap_or(row.text);
+                let events = self.leave((record, text), &counts, &row.identity, pulled_ms, way.batch).await?;
                 way.batch.trace(Trace {
                     id: row.id.clone().into_owned(),
                     key: row.key,
@@ -264,7 +291,8 @@ impl Intake {
             *(if should { &mut sightings.known } else { &mut sightings.new }) += 1;
             if !changes || known.is_none_or(|known| known.content != content) {
                 let counts = self.named(counts.map(|(values, _)| values));
-                self.events(record, &counts, &row.identity, pulled_ms, way.batch).await?;
+                let text = hidden.as_deref().unwrap_or(row.text);
+                self.leave((record, text), &counts, &row.identity, pulled_ms, way.batch).await?;
             }
         }
         way.report.repeated += sightings.repeated;
@@ -331,6 +359,8 @@ impl Intake {
             parts.insert(0, Cow::Owned(pulled_ms.to_string()));
         } else if let Some(query) = query {
             parts.insert(0, Cow::Owned(query.name.clone()));
+        } else if self.source.export.is_some() {
+            entity = Some(identity(&parts[..1]).key());
         }
         let version = if entity.is_some() { String::new() } else { parts.join("\0") };
         let identity = identity(&parts);
@@ -340,10 +370,24 @@ impl Intake {
 
     /// The row with its hidden values replaced; `None` where it has none.
     fn hidden(&self, row: &Named<'_>) -> Result<Option<Vec<u8>>, PipelineError> {
-        Ok(match obfuscate(row.text, &self.source.service.obfuscation)? {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(document) => Some(document),
-        })
+        hidden(&self.source, row.text)
+    }
+
+    /// Writes a record's events, or in an export of entities the record itself; tells how many there are.
+    async fn leave(
+        &self,
+        (record, text): (&RawObject<'_>, &[u8]),
+        counts: &[(&str, u64)],
+        identity: &Identity,
+        pulled_ms: i64,
+        batch: &mut BatchWriter<'_>,
+    ) -> Result<u64, PipelineError> {
+        if self.source.export.as_ref().is_none_or(|export| export.flatten) {
+            return self.events(record, counts, identity, pulled_ms, batch).await;
+        }
+        batch.line(&one_line(text)).await?;
+        batch.split().await?;
+        Ok(1)
     }
 
     /// Writes a record's events, and tells their number.

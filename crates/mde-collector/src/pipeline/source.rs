@@ -2,18 +2,21 @@
 
 use super::retry::PipelineError;
 use super::standing::Standing;
-use crate::config::{Emit, Input, QueryConfig, ServiceConfig, Sweep};
+use crate::config::{Backend, Emit, Input, QueryConfig, ServiceConfig, Sweep};
 use crate::pull::Machine;
 use crate::pull::open::Open;
 use crate::pull::parts::Answers;
+use crate::pull::single::Single;
 use crate::pull::slice::{Query, Slices};
 use crate::pull::snapshot::{self, Snapshots};
 use crate::pull::walk::Walk;
 use crate::pull::window::list::List;
 use crate::pull::window::{self, Windows};
 use crate::record::{StreamKey, ms};
-use crate::service::{Api, Elsewhere, Endpoint, Field, Key, Paging, Pull};
+use crate::service::{Api, Count, Elsewhere, Endpoint, Field, Key, Method, Paging, Pull, Related, ServiceDef};
 use crate::store::StreamState;
+use mde_client::limits;
+use mde_client::query::segment;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -38,6 +41,21 @@ pub struct Source {
     pub period: Duration,
     /// Adds `@devo_environment` to every event.
     pub environment: Option<String>,
+    /// It is read for an export, which has each entity once.
+    pub export: Option<Export>,
+}
+
+/// What an export wants of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// What has a time is read from there on. Unit: milliseconds since 1970, UTC.
+    pub since_ms: i64,
+    /// … and to there; `None`: to now. Same unit.
+    pub until_ms: Option<i64>,
+    /// Events leave, as they would be stored; else entities, as the API gives them.
+    pub flatten: bool,
+    /// Only this entity of it.
+    pub id: Option<String>,
 }
 
 impl Source {
@@ -58,6 +76,7 @@ impl Source {
                 query: query.cloned(),
                 environment: input.environment.clone(),
                 elsewhere: None,
+                export: None,
             };
             let first = service.places().next().flatten();
             own.at(first)
@@ -134,9 +153,84 @@ impl Source {
         if known { self.clone().at(other) } else { self.clone() }
     }
 
+    /// The same for an export: all of what was asked for leaves, and nothing else. `timed`: a time was asked for, so that a
+    /// source that can be read by time is, whatever its section says; else it is read as it is read by default.
+    #[must_use]
+    pub fn exported(mut self, export: Export, timed: bool) -> Self {
+        if self.query.is_none() {
+            let mut ways = self.service.def.pull.iter();
+            let by_time = ways.clone().find(|pull| !matches!(pull, Pull::Snapshot { .. }));
+            self.pull = by_time.filter(|_| timed).or(ways.next()).unwrap_or(self.pull);
+            self.service.pull = self.pull;
+            let first = self.service.places().next().flatten();
+            self = self.at(first);
+        }
+        // A query whose rows depend on the slice means whole slices.
+        let align_ms = self.query.as_ref().and_then(|query| query.align).map_or(1, |align| ms(align).max(1));
+        let border = |moment_ms: i64| moment_ms.div_euclid(align_ms) * align_ms;
+        let (since_ms, until_ms) = (border(export.since_ms), export.until_ms.map(border));
+        self.service.historical_ms = Some(since_ms);
+        (self.service.emit, self.service.snapshot_marker) = (Emit::All, false);
+        if !export.flatten {
+            self.service.counts.clear();
+        }
+        if export.id.is_some() {
+            // A reading of everything for the counts of one would never pay.
+            self.service.enrichment.method = Method::PerEntity;
+        }
+        self.export = Some(Export { since_ms, until_ms, ..export });
+        self
+    }
+
+    /// What belongs to one of its entities, as a source of its own: the list that a count counts, or the one thing that it names.
+    #[must_use]
+    pub fn related(mut self, count: &'static Count, id: &str) -> Self {
+        let call = &count.per_entity;
+        let path = call.path.replace("{id}", &segment(id));
+        // The one thing is asked for like an entity: by the last part of its path.
+        let (path, only) = match (call.answer, path.rsplit_once('/')) {
+            (Related::One, Some((above, last))) => (above.to_owned(), Some(last.to_owned())),
+            _ => (path, None),
+        };
+        let (family, roles, page_cap) = (call.family, call.roles, limits::PAGE_CAP);
+        // The table of sources lives as long as the program, and so does this line of it: there is one in an export.
+        let def: &'static ServiceDef = Box::leak(Box::new(ServiceDef {
+            endpoint: Endpoint {
+                api: Api::Mde,
+                path: path.leak(),
+                expand: None,
+                roles,
+                family,
+                page_cap,
+                paging: Paging::Linked,
+            },
+            elsewhere: &[],
+            pull: &[Pull::Snapshot { min_period_s: 0 }],
+            // Not everything that belongs to an entity has an id.
+            key: Key::RowHash,
+            counts: &[],
+            flatten: &[],
+            aliases: &[],
+            ..*self.service.def
+        }));
+        (self.service.def, self.service.pull, self.pull) = (def, &def.pull[0], &def.pull[0]);
+        (self.elsewhere, self.service.backend) = (None, Backend::Mde);
+        self.service.filter = None;
+        self.service.counts.clear();
+        if let Some(export) = &mut self.export {
+            export.id = only;
+        }
+        self
+    }
+
     /// Whether the whole list is read each time, so that the store remembers its entities.
-    pub const fn is_snapshot(&self) -> bool {
-        matches!(*self.pull, Pull::Snapshot { .. })
+    pub fn is_snapshot(&self) -> bool {
+        matches!(*self.pull, Pull::Snapshot { .. }) && self.single().is_none()
+    }
+
+    /// The id of the one entity that is wanted of it, if it is one.
+    fn single(&self) -> Option<&String> {
+        self.export.as_ref().and_then(|export| export.id.as_ref())
     }
 
     /// The machine as the store remembers it; `once`: its only pull of this run.
@@ -144,6 +238,9 @@ impl Source {
     /// # Errors
     /// A memory that something else has written.
     pub fn machine(&self, state: &StreamState, once: bool) -> Result<Box<dyn Machine>, PipelineError> {
+        if let Some(id) = self.single() {
+            return Ok(Box::new(Single::new(id.clone())));
+        }
         let endpoint = self.endpoint();
         let (page_cap, expands) = (endpoint.page_cap as u64, endpoint.expand.is_some());
         let skip_cap = match endpoint.paging {
@@ -189,6 +286,7 @@ impl Source {
             sweep_back_ms: ms(sweep.back),
             open_ms: None,
             historical_ms: self.service.historical_ms,
+            until_ms: self.export.as_ref().and_then(|export| export.until_ms),
             once,
         }
     }

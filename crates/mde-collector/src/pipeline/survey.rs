@@ -89,7 +89,7 @@ async fn facts(source: &Source, state: Option<&StreamState>, store: &dyn Store) 
         snapshot: None,
         drift: false,
         set_aside: Vec::new(),
-        counts_ms: None,
+        counts: Vec::new(),
         error: None,
     };
     let Some(state) = state else { return Ok(facts) };
@@ -98,8 +98,13 @@ async fn facts(source: &Source, state: Option<&StreamState>, store: &dyn Store) 
         Err(error) => return Ok(StreamFacts { error: Some(error.to_string()), ..facts }),
     };
     if !source.service.counts.is_empty() {
-        let counts = store.count_states(&source.stream).await?;
-        facts.counts_ms = counts.iter().filter_map(|count| count.oldest_ms).min();
+        // In the order of the table; one that was asked for once and is not any more says nothing.
+        let mut states = store.count_states(&source.stream).await?;
+        for count in &source.service.counts {
+            if let Some(place) = states.iter().position(|state| state.kind.name == count.field) {
+                facts.counts.push(states.swap_remove(place));
+            }
+        }
     }
     facts.set_aside = machine.gaps().into_iter().map(set_aside).collect();
     if let Some(newest) = machine.newest() {
@@ -123,7 +128,7 @@ fn left_over(key: &StreamKey, state: &StreamState) -> StreamFacts {
         snapshot: None,
         drift: false,
         set_aside: Vec::new(),
-        counts_ms: None,
+        counts: Vec::new(),
         error: None,
     }
 }

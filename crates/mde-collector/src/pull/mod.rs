@@ -12,6 +12,7 @@ mod model;
 pub mod open;
 pub mod parts;
 pub mod poison;
+pub mod single;
 pub mod slice;
 pub mod snapshot;
 pub mod walk;

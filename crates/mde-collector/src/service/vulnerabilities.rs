@@ -28,6 +28,7 @@ pub static DEF: ServiceDef = ServiceDef {
         "related_machines",
         list("/api/vulnerabilities/{id}/machineReferences", VULNERABILITY, Family::VulnerabilityManagement),
         &[Bulk::Row("exposedMachines"), export(&WEAKNESSES, &["cveId"], &["deviceId"])],
+        "the list is refreshed in its own time",
     )],
     flatten: &[],
     tag: "edr.microsoft_defender.endpoint.vulnerabilities",

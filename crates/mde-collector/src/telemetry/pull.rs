@@ -83,7 +83,7 @@ pub fn link_refused(stream: &StreamKey, why: &dyn std::fmt::Display) {
 
 /// Pulling waits for outputs to catch up.
 pub fn outbox_full(stream: &StreamKey, bytes: u64, max_bytes: u64) {
-    warn!(%stream, bytes, max_bytes, "the outbox is full: pulling pauses until outputs catch up");
+    warn!(%stream, bytes, max_bytes, "the outbox is full: pulling pauses until outputs catch up; `state show` tells which one lags: mend it, raise `outbox.max_bytes`, or set `required: false` where events may be lost");
 }
 
 /// Pulling waits for room on the disk.

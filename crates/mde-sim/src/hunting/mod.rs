@@ -1,6 +1,7 @@
 //! Advanced hunting on both endpoints: a query in, rows out, with the limits that the service has.
 
 mod columns;
+mod events;
 mod json;
 mod kql;
 mod tables;

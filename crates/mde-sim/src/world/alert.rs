@@ -86,7 +86,8 @@ impl Recipe {
         let status = progress(dice.weighted(&self.config.statuses), version.revision);
         let base = self.config.evidence.start();
         let evidence_count = base + dice.below(u64::from(self.config.evidence.end().saturating_sub(*base)) + 1) as u32;
-        let _ = dice.bits(); // What follows stays as it was when incidents were drawn here.
+        // Incidents were once drawn here: what follows stays as it was.
+        dice.bits();
         let investigated = !dice.once_in(3) || version.revision > 0;
         let investigation_id = investigated.then(|| 100 + dice.below(100_000) as i64);
         // One in twenty belongs to another product: no machine.

@@ -30,6 +30,15 @@ pub(super) struct Federation {
 }
 
 impl Federation {
+    /// Graph shows all that is there at the start: it is old enough for every delay.
+    pub(super) fn new(recipe: &Recipe, versions: &[Option<Version>]) -> Self {
+        let mut federation = Self::default();
+        for version in versions.iter().flatten().filter(|version| !recipe.is_tuned(version.number)) {
+            federation.incidents.alert_changed(recipe.seed, version);
+        }
+        federation
+    }
+
     /// The classic API shows a new version in place of `before` from `now` on.
     pub(super) fn publish(&mut self, recipe: &Recipe, before: Option<Version>, version: Version, now: Ticks) {
         self.held.entry(version.number).or_insert((0, before)).0 += 1;

@@ -113,12 +113,7 @@ impl World {
             versions[place].map(|version| recipe.id(&version))
         };
         let keeper = Keeper::new(plan, clock.clone(), alert);
-        let mut federation = Federation::default();
-        for version in versions.iter().flatten() {
-            // What is there at the start is old enough for every delay.
-            federation.publish(&recipe, None, *version, Ticks(i64::MIN));
-        }
-        federation.release(&recipe, start);
+        let federation = Federation::new(&recipe, &versions);
         let state = State { versions, by_time, late: BTreeMap::new(), late_count: 0, live, federation };
         Self(Arc::new(Shared { recipe, clock, state: Mutex::new(state), keeper }))
     }

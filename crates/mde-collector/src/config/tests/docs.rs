@@ -4,7 +4,7 @@
 
 use crate::config::key::{About, Absent, Declared, Form, Origin, Table};
 use crate::config::{later, load, scope};
-use crate::service::{Api, Count, Elsewhere, Field, Flatten, Key, Pull, SERVICES, ServiceDef, Take};
+use crate::service::{Api, Bulk, Count, Elsewhere, Field, Flatten, Key, Pull, Read, SERVICES, ServiceDef, Take};
 use mde_client::hunting::Endpoint as Hunting;
 use mde_client::limits::{self, Family};
 use mde_client::write_time;
@@ -259,9 +259,12 @@ fn service(def: &ServiceDef) -> String {
     line("tag", tag(def));
     line("period", format!("{} s", def.period_s));
     if !def.counts.is_empty() {
-        text += "\n| flag | adds |\n| --- | --- |\n";
+        text += "\n| flag | adds | the call for one entity | for all at once, the first that may be used | where the two can differ |\n";
+        text += "| --- | --- | --- | --- | --- |\n";
         for count in def.counts {
-            writeln!(text, "| {}", flag(count)).unwrap();
+            let all: Vec<String> = count.bulk.iter().map(bulk).collect();
+            let cells = [code(count.per_entity.path), all.join("; "), cell(count.differs)].join(" | ");
+            writeln!(text, "| {} {cells} |", flag(count)).unwrap();
         }
     }
     text
@@ -340,6 +343,20 @@ fn source(take: &Take) -> String {
         Take::Each { array, but: "", .. } => format!("the elements of {}", code(array)),
         Take::Each { array, but, .. } => format!("the elements of {}, but for the kind {but}", code(array)),
         Take::Nothing => "null: it is not to be had".to_owned(),
+    }
+}
+
+/// An answer for all in words.
+fn bulk(bulk: &Bulk) -> String {
+    match bulk {
+        Bulk::Row(property) => format!("{} of the row", code(property)),
+        Bulk::Present(property) => format!("1 where {} is set", code(property)),
+        Bulk::IdBegins(prefix) => format!("1 where the id begins with {}", code(prefix)),
+        Bulk::Elements { array, property, .. } => format!("different {} in {}", code(property), code(array)),
+        Bulk::Grouped(grouped) => match &grouped.pass.read {
+            Read::Export { pages: path, .. } | Read::List { path, .. } => format!("all rows of {}", code(path)),
+            Read::Each { path, each, .. } => format!("{} for each of {}", code(each), code(path)),
+        },
     }
 }
 

@@ -15,6 +15,7 @@ fn rules(page_cap: u64) -> Rules {
         sweep_back_ms: 24 * HOUR,
         open_ms: None,
         historical_ms: None,
+        until_ms: None,
         once: false,
     }
 }

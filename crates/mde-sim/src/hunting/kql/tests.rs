@@ -208,6 +208,34 @@ fn the_newest_row_of_each_machine_is_found_and_partial_ones_can_be_left_out() {
 }
 
 #[test]
+fn only_groups_that_span_machines_are_held_until_the_end() {
+    let held = |query: &str| {
+        let query = parse(query, view().now).unwrap();
+        let is_held = |step: &Step| matches!(step, Step::Summarize { together: None, .. });
+        query.steps.iter().filter(|step| is_held(step)).count()
+    };
+    assert_eq!(held("DeviceInfo | where OSPlatform != '' | summarize arg_max(Timestamp, *) by DeviceId"), 0);
+    assert_eq!(
+        held("DeviceTvmSoftwareInventory | distinct DeviceId, SoftwareName | summarize count() by SoftwareName"),
+        1
+    );
+    assert_eq!(held("DeviceTvmSoftwareInventory | distinct SoftwareName"), 1);
+    assert_eq!(held("DeviceInfo | order by Timestamp | distinct DeviceId"), 1, "after an order machines are mixed");
+    assert_eq!(held("DeviceLogonEvents | distinct DeviceId"), 1, "events of machines are mixed");
+    // Both ways find the same groups.
+    let view = view();
+    let sorted = |query: &str| {
+        let mut rows: Vec<_> = found(&view, query).iter().map(|row| format!("{row:?}")).collect();
+        rows.sort_unstable();
+        rows
+    };
+    let count = "summarize count(), max(SoftwareVersion) by DeviceId, SoftwareVendor";
+    let one_by_one = sorted(&format!("DeviceTvmSoftwareInventory | {count}"));
+    assert_eq!(one_by_one, sorted(&format!("DeviceTvmSoftwareInventory | order by SoftwareName | {count}")));
+    assert!(one_by_one.len() > 1_000);
+}
+
+#[test]
 fn joins_are_what_nested_loops_would_find() {
     let view = view();
     let (left, right) = (
