@@ -83,6 +83,9 @@ pub enum ErrorKind {
         /// How long the server asks us to wait, where it does.
         after: Option<Duration>,
     },
+    /// 206: a product behind the API did not answer, so rows are missing and nobody says which.
+    #[error("the answer is incomplete")]
+    Incomplete,
     /// A status that this client has no use for, redirects among them: they would carry the token elsewhere.
     #[error("the answer is none that this call has")]
     Unexpected {

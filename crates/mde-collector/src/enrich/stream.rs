@@ -45,6 +45,8 @@ pub struct Rules {
     pub max_age: Duration,
     /// Part of the vendor's quota that we may use, 0 to 1.
     pub share: f64,
+    /// Nobody is asked: what the records themselves do not tell is not known.
+    pub alone: bool,
 }
 
 /// The counts of one stream, asked for and looked up.
@@ -142,10 +144,16 @@ impl Enricher {
     /// # Errors
     /// The store's, or no token.
     pub async fn choose(&self, entities: Option<u64>) -> Result<(), EnrichError> {
-        let roles = self.client.tokens().token().await.map_err(EnrichError::Api)?.roles();
+        let alone = self.rules.alone;
+        let roles = match alone {
+            true => None,
+            false => self.client.tokens().token().await.map_err(EnrichError::Api)?.roles(),
+        };
         let kinds = self.store().count_kinds(&self.stream).await?;
-        let may =
-            |answer: Answer| permitted(answer.roles(), roles.as_deref()) && !self.shared.is_denied(refusable(answer));
+        let may = |answer: Answer| match alone {
+            true => answer.is_in_record(),
+            false => permitted(answer.roles(), roles.as_deref()) && !self.shared.is_denied(refusable(answer)),
+        };
         let mut chosen = Vec::with_capacity(self.counts.len());
         for count in &self.counts {
             let kind = kinds.iter().find(|kind| kind.name == count.field);

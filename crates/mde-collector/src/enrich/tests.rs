@@ -91,7 +91,7 @@ impl Bench {
         let streams = vec![(stream.clone(), counts.clone())];
         let seam = (Arc::clone(&self.store), Arc::new(now_ms) as _);
         let shared = Shared::new(seam, std::env::temp_dir(), streams);
-        let rules = Rules { method, max_age: Duration::from_secs(6 * 3_600), share: 0.8 };
+        let rules = Rules { method, max_age: Duration::from_secs(6 * 3_600), share: 0.8, alone: false };
         Arc::new(Enricher::new(shared, self.client.clone(), stream, counts, rules))
     }
 
@@ -107,7 +107,7 @@ impl Bench {
         let streams = [&one, &other].map(|(def, counts)| (stream(def), counts.clone()));
         let seam = (Arc::clone(&self.store), Arc::new(now_ms) as _);
         let shared = Shared::new(seam, std::env::temp_dir(), streams.into());
-        let rules = Rules { method, max_age: Duration::from_secs(6 * 3_600), share: 0.8 };
+        let rules = Rules { method, max_age: Duration::from_secs(6 * 3_600), share: 0.8, alone: false };
         let enricher =
             |(def, counts)| Enricher::new(Arc::clone(&shared), self.client.clone(), stream(def), counts, rules);
         (enricher(one), enricher(other))

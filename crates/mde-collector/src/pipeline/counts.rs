@@ -35,9 +35,11 @@ impl Enrichment {
     }
 
     /// What has the counts of a stream; `None` where it asks for none.
-    pub fn of(&self, source: &Source, clients: &Clients) -> Option<Arc<Enricher>> {
+    /// `alone`: from what its records tell, because they come from another API than the counts would.
+    pub fn of(&self, source: &Source, clients: &Clients, alone: bool) -> Option<Arc<Enricher>> {
         let service = &source.service;
-        let rules = Rules { method: service.enrichment.method, max_age: service.enrichment.max_age, share: self.share };
+        let (method, max_age) = (service.enrichment.method, service.enrichment.max_age);
+        let rules = Rules { method, max_age, share: self.share, alone };
         let enricher = |counts| {
             let (shared, client) = (Arc::clone(&self.shared), clients.defender.clone());
             Arc::new(Enricher::new(shared, client, source.stream.clone(), counts, rules))

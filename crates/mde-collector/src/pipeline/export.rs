@@ -219,11 +219,11 @@ impl<'a> Exporter<'a> {
         };
         let clients = self.tenant.clients(&source.service);
         let enrichment = Enrichment::new(self.config, self.input, &options, (&store, &self.clock));
-        let enricher = enrichment.of(&source, &clients);
+        let enrichers = (enrichment.of(&source, &clients, false), enrichment.of(&source, &clients, true));
         let gate = Gate::new(Arc::clone(&store), WAITING_BYTES, Vec::new(), Board::default());
         let seam = (Arc::clone(&store), gate);
         let clock = Arc::clone(&self.clock);
-        let mut puller = Puller::new(seam, clients, clock, OWNER.to_owned(), (source.clone(), true), enricher);
+        let mut puller = Puller::new(seam, clients, clock, OWNER.to_owned(), (source.clone(), true), enrichers);
         let mut pull = JoinSet::new();
         pull.spawn(async move { puller.pull().await });
         let mut reader = Reader { store: &*store, source: &source, position: Position::START, sink };

@@ -4,7 +4,9 @@
 
 mod ask;
 pub mod batch;
+mod bridge;
 pub mod check;
+mod choice;
 pub mod clock;
 mod counts;
 pub mod drive;
@@ -24,5 +26,6 @@ mod setup;
 mod shape;
 pub mod ship;
 pub mod source;
+mod standing;
 mod subscription;
 pub mod survey;

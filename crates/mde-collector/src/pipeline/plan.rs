@@ -11,7 +11,7 @@ use crate::plan::{Listed, Plan, Size, Sizes, plan as sum};
 use crate::pull::forecast::{Still, forecast};
 use crate::quota::Quotas;
 use crate::record::{RawObject, ms};
-use crate::service::{Answer, Bulk, Method, Pull, Read, permitted};
+use crate::service::{Answer, Api, Bulk, Method, Pull, Read, permitted};
 use crate::store::StreamState;
 use mde_client::budget::Priority;
 use mde_client::limits::Family;
@@ -50,16 +50,24 @@ pub async fn plan(
         let wanted = wanted(input, given);
         let mut roles = None;
         if !wanted.is_empty() {
-            roles = tenant.shared().defender.tokens().token().await.map_err(failed)?.roles();
+            let classic = wanted.iter().any(|list| !list.family.is_graph());
+            let asked = tenant.shared().defender.tokens().token().await;
+            // Whoever reads Graph alone need not be known to the classic API.
+            roles = match asked {
+                Ok(token) => token.roles(),
+                Err(error) if classic => return Err(failed(error)),
+                Err(_) => Some(Vec::new()),
+            };
         }
         for list in wanted {
-            if let Some(size) = size(&tenant.shared().defender, &list, &sizes, now_ms).await.map_err(failed)? {
+            let api = if list.family.is_graph() { Api::Graph } else { Api::Mde };
+            if let Some(size) = size(tenant.shared().of(api), &list, &sizes, now_ms).await.map_err(failed)? {
                 sizes.set(list.path, size);
             }
         }
         let mut listed = Vec::new();
         for service in &input.services {
-            let own = sizes.get(service.def.endpoint.path).unwrap_or_default();
+            let own = own_size(&sizes, service).unwrap_or_default();
             for source in Source::of(input, service) {
                 listed.push(
                     foretold(service, &source, own, now_ms)
@@ -72,6 +80,11 @@ pub async fn plan(
     Ok(plans)
 }
 
+/// How large a service's list is, where it is known: by the API that is read, else by the source itself.
+fn own_size(sizes: &Sizes, service: &ServiceConfig) -> Option<Size> {
+    sizes.get(service.endpoint().path).or_else(|| sizes.get(service.def.endpoint.path))
+}
+
 /// What a stream's own machine calls, over a list of that size that holds still.
 fn foretold<'a>(
     service: &'a ServiceConfig,
@@ -81,7 +94,7 @@ fn foretold<'a>(
 ) -> Result<Listed<'a>, PipelineError> {
     let new = StreamState { epoch: 1, checkpoint_ms: None, memory: String::new(), last_batch: 0 };
     let mut machine = source.machine(&new, false)?;
-    let still = Still { rows: size.rows, per_day: size.per_day, cap: service.def.endpoint.page_cap as u64 };
+    let still = Still { rows: size.rows, per_day: size.per_day, cap: service.endpoint().page_cap as u64 };
     let period_ms = ms(source.period);
     Ok(Listed {
         service,
@@ -119,12 +132,17 @@ const MACHINES: (&str, Family) = ("/api/machines", Family::Machines);
 fn wanted(input: &Input, given: &Sizes) -> Vec<List> {
     let mut lists: Vec<List> = Vec::new();
     for service in input.services.iter().filter(|service| service.queries.is_empty()) {
-        let endpoint = &service.def.endpoint;
-        let length = match *service.pull {
+        let endpoint = service.endpoint();
+        // A table's length is not asked for: that would be the query itself.
+        if endpoint.api == Api::Hunting {
+            continue;
+        }
+        let pull = service.places().next().flatten().map_or(service.pull, |other| &other.pull);
+        let length = match *pull {
             Pull::Window { time, .. } | Pull::Open { start: time, .. } => Length::ByTime(time),
             Pull::Snapshot { .. } | Pull::Slices => Length::Whole,
         };
-        if given.get(endpoint.path).is_none() {
+        if own_size(given, service).is_none() {
             lists.push(List { path: endpoint.path, family: endpoint.family, length });
         }
     }

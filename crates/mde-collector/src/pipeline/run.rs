@@ -218,12 +218,13 @@ impl Node<'_> {
                 for source in Source::of(input, service) {
                     let clients = tenant.clients(service);
                     let schedule = Schedule::of(&source, options.once);
-                    let enricher = enrichment.of(&source, &clients);
-                    if let Some(enricher) = enricher.clone().filter(|_| !options.once && source.is_snapshot()) {
+                    let enricher = enrichment.of(&source, &clients, false);
+                    let enrichers = (enricher.clone(), enrichment.of(&source, &clients, true));
+                    if let Some(enricher) = enricher.filter(|_| !options.once && source.is_snapshot()) {
                         half.background.spawn(async move { enricher.keep_fresh().await });
                     }
                     let (seam, clock) = ((Arc::clone(store), gate.clone()), Arc::clone(clock));
-                    let puller = Puller::new(seam, clients, clock, owner.clone(), (source, options.once), enricher);
+                    let puller = Puller::new(seam, clients, clock, owner.clone(), (source, options.once), enrichers);
                     half.streams.push((puller, schedule, tenant.rotation().reasons()));
                 }
             }

@@ -3,8 +3,9 @@
 use super::clock::Clock;
 use super::rotate::Rotation;
 use super::run::RunError;
-use crate::config::{Credentials, Input, Proof, ServiceConfig};
+use crate::config::{Backend, Credentials, Input, Proof, ServiceConfig};
 use crate::quota::TenantBudget;
+use crate::service::Api;
 use mde_client::auth::{Certificate, ClientSecret, FederatedToken, ManagedHost, ManagedIdentity, Secret, SecretSource};
 use mde_client::auth::{TokenEndpoint, Tokens};
 use mde_client::budget::Budget;
@@ -27,6 +28,22 @@ pub struct Clients {
     pub defender: Client,
     /// Microsoft Graph; its token is asked for at its first use.
     pub graph: Client,
+}
+
+impl Clients {
+    /// The one of an API; tables are asked by either, see [`Clients::hunting`].
+    pub const fn of(&self, api: Api) -> &Client {
+        match api {
+            Api::Mde => &self.defender,
+            Api::Graph | Api::Hunting => &self.graph,
+        }
+    }
+
+    /// The two by which queries may be run.
+    pub fn hunting(&self, backend: Backend) -> (Option<&Client>, Option<&Client>) {
+        let (defender, graph) = (Some(&self.defender), Some(&self.graph));
+        (defender.filter(|_| backend != Backend::Graph), graph.filter(|_| backend != Backend::Mde))
+    }
 }
 
 impl Tenant {

@@ -160,7 +160,10 @@ pub struct Listed<'a> {
 pub fn plan(input: &Input, listed: &[Listed<'_>], sizes: &Sizes, may: impl Fn(Answer) -> bool) -> Plan {
     let room = Allowance { share: input.quota_share };
     let mut rows: Vec<Row> = listed.iter().map(|listed| room.list(listed)).collect();
-    let size = |service: &ServiceConfig| sizes.get(service.def.endpoint.path).unwrap_or_default();
+    let size = |service: &ServiceConfig| {
+        let known = sizes.get(service.endpoint().path).or_else(|| sizes.get(service.def.endpoint.path));
+        known.unwrap_or_default()
+    };
     let chosen = |service: &ServiceConfig, count: &'static Count| -> Choice {
         let (method, affordable) = (service.enrichment.method, affordable(count, input.quota_share));
         let entities = matches!(service.pull, Pull::Snapshot { .. }).then_some(size(service).rows);
@@ -201,9 +204,9 @@ pub fn plan(input: &Input, listed: &[Listed<'_>], sizes: &Sizes, may: impl Fn(An
         if snapshot && (service.enrichment.method != Method::Bulk || !service.counts.iter().all(in_record)) {
             let mut row = room.row(service, service.counts[0], &Choice { answer: None, reason: "" }, in_files);
             row.part = Some("entities".to_owned());
-            (row.family, row.method) = (service.def.endpoint.family.name(), "list");
+            (row.family, row.method) = (service.endpoint().family.name(), "list");
             row.reason = "a first enrichment must know whom to ask about";
-            let first = pages(size.rows, service.def.endpoint.page_cap as u64);
+            let first = pages(size.rows, service.endpoint().page_cap as u64);
             rows.push(room.filled(row, first, 0));
         }
     }
@@ -264,7 +267,7 @@ impl Allowance {
         let row = Row {
             service: listed.service.def.name,
             part: listed.query.clone(),
-            family: listed.service.def.endpoint.family.name(),
+            family: listed.service.endpoint().family.name(),
             method,
             reason,
             period_s: listed.period.as_secs(),
@@ -275,7 +278,7 @@ impl Allowance {
         if row.period_s < 3_600 {
             // Most pulls are smaller than the largest, which is a sweep.
             row.hour_calls = listed.forecast.day.div_ceil(24);
-            row.hour_share = share_of(row.hour_calls, self.of(listed.service.def.endpoint.family, row.priority).1);
+            row.hour_share = share_of(row.hour_calls, self.of(listed.service.endpoint().family, row.priority).1);
         }
         row
     }
@@ -286,7 +289,7 @@ impl Allowance {
         let family = match answer {
             Some(Answer::PerEntity(call)) => call.family,
             Some(answer) => {
-                answer.pass().map_or(service.def.endpoint.family, |grouped| pass_family(grouped.pass, in_files))
+                answer.pass().map_or(service.endpoint().family, |grouped| pass_family(grouped.pass, in_files))
             }
             None => count.per_entity.family,
         };

@@ -144,6 +144,8 @@ pub struct Ask {
     pub follow: bool,
     /// The newest window of all: its call comes before every other.
     pub newest: bool,
+    /// The answer is to say how many rows there are on the server.
+    pub counted: bool,
 }
 
 /// A condition on the rows of an answer.

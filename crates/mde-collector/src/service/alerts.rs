@@ -1,7 +1,7 @@
 //! Alerts with their evidence.
 
 use super::count::{MACHINE, USER, count, list, single};
-use super::{Bulk, Endpoint, Flatten, Key, Part, Pull, ServiceDef};
+use super::{Api, Bulk, Endpoint, Flatten, Key, Paging, Part, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
 /// Different values over the evidence.
@@ -14,12 +14,15 @@ pub static DEF: ServiceDef = ServiceDef {
     name: "alerts",
     aliases: &[],
     endpoint: Endpoint {
+        api: Api::Mde,
         path: "/api/alerts",
         expand: Some("evidence"),
         roles: &["Alert.Read.All", "Alert.ReadWrite.All"],
         family: Family::Alerts,
         page_cap: limits::PAGE_CAP,
+        paging: Paging::Linked,
     },
+    elsewhere: &[super::graph::ALERTS],
     pull: &[Pull::Window {
         time: "lastUpdateTime",
         splits: &[

@@ -4,7 +4,7 @@ use super::count::{
     ADVISED, ALERT, ALERTS, EXPOSURES, INVENTORY, RECOMMENDATION, SOFTWARE, USER, VULNERABILITY, WEAKNESSES, count,
     export, list, walk,
 };
-use super::{Endpoint, Key, OWNER, Pull, ServiceDef};
+use super::{Api, Endpoint, Key, OWNER, Paging, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List machines API" and the official collector's tables.
@@ -12,12 +12,15 @@ pub static DEF: ServiceDef = ServiceDef {
     name: "machines",
     aliases: &[],
     endpoint: Endpoint {
+        api: Api::Mde,
         path: "/api/machines",
         expand: None,
         roles: &["Machine.Read.All", "Machine.ReadWrite.All"],
         family: Family::Machines,
         page_cap: limits::PAGE_CAP,
+        paging: Paging::Linked,
     },
+    elsewhere: &[super::hunting::MACHINES],
     pull: &[Pull::Snapshot { min_period_s: 3_600 }],
     key: Key::Fields(&["id"]),
     counts: &[

@@ -1,7 +1,7 @@
 //! Security recommendations, as snapshots.
 
 use super::count::{ADVISED, RECOMMENDATION, SOFTWARE, VULNERABILITY, count, list, single, walk};
-use super::{Bulk, Endpoint, Key, OWNER, Pull, ServiceDef};
+use super::{Api, Bulk, Endpoint, Key, OWNER, Paging, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List all recommendations" and the official collector's tables.
@@ -9,12 +9,15 @@ pub static DEF: ServiceDef = ServiceDef {
     name: "recommendations",
     aliases: &[],
     endpoint: Endpoint {
+        api: Api::Mde,
         path: "/api/recommendations",
         expand: None,
         roles: &["SecurityRecommendation.Read.All"],
         family: Family::VulnerabilityManagement,
         page_cap: limits::PAGE_CAP,
+        paging: Paging::Linked,
     },
+    elsewhere: &[],
     pull: &[Pull::Snapshot { min_period_s: 3_600 }],
     key: Key::Fields(&["id"]),
     counts: &[

@@ -1,7 +1,7 @@
 //! Installed software, as snapshots.
 
 use super::count::{EXPOSURES, INVENTORY, SOFTWARE, VULNERABILITY, WEAKNESSES, count, export, list};
-use super::{Bulk, Count, Endpoint, Grouped, Key, Only, Pass, Pull, ServiceDef, Silence};
+use super::{Api, Bulk, Count, Endpoint, Grouped, Key, Only, Paging, Pass, Pull, ServiceDef, Silence};
 use mde_client::limits::{self, Family};
 
 /// Properties of an export's row that make a product's id.
@@ -17,12 +17,15 @@ pub static DEF: ServiceDef = ServiceDef {
     name: "software",
     aliases: &["softwares"],
     endpoint: Endpoint {
+        api: Api::Mde,
         path: "/api/Software",
         expand: None,
         roles: &["Software.Read.All"],
         family: Family::VulnerabilityManagement,
         page_cap: limits::PAGE_CAP,
+        paging: Paging::Linked,
     },
+    elsewhere: &[super::hunting::SOFTWARE],
     pull: &[Pull::Snapshot { min_period_s: 3_600 }],
     key: Key::Fields(&["id"]),
     counts: &[

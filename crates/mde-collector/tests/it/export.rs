@@ -84,8 +84,6 @@ async fn the_rows_of_a_query_come_as_often_as_they_are_there_under_either_spelli
         config.hunting.row_cap = 500;
     })
     .await;
-    let base = bench.sim.base_url();
-    bench.edit("    services:\n", &format!("    override_graph_base_url: {base}\n    services:\n"));
     let queries = "\n          - {name: logons, query: DeviceLogonEvents, devo_tag: my.app.x, timestamp_column: Timestamp, row_cap: 500}\n          - {name: machines, query: DeviceInfo, devo_tag: my.app.y}";
     bench.ask(&format!("advanced_huntuing:\n        queries:{queries}"));
     // Nothing is younger than that, so that the tenant is the same before and after.

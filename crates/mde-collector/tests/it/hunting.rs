@@ -37,13 +37,11 @@ pub fn found(bench: &Bench, query: &str) -> Rows {
 
 /// Asks for this query instead of alerts, on whichever endpoint the roles allow.
 fn ask(bench: &Bench, query: &str) {
-    bench.ask(&section(bench, query));
+    bench.ask(&section(query));
 }
 
-/// The section of this query; the endpoint that it may need is named.
-pub fn section(bench: &Bench, query: &str) -> String {
-    let base = bench.sim.base_url();
-    bench.edit("    services:\n", &format!("    override_graph_base_url: {base}\n    services:\n"));
+/// The section of this query.
+pub fn section(query: &str) -> String {
     format!("advanced_hunting:\n        queries:\n          - {query}")
 }
 

@@ -10,6 +10,7 @@ mod enrich;
 mod exits;
 mod export;
 mod faults;
+mod graph;
 mod harness;
 mod http;
 mod hunting;

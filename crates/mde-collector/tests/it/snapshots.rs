@@ -36,7 +36,7 @@ async fn all_seven_services_of_10_000_machines_arrive_whole_each_once_and_entiti
         config.hunting.row_cap = 1_000;
     })
     .await;
-    let hunting = hunting::section(&bench, &hunting::logons(1_000));
+    let hunting = hunting::section(&hunting::logons(1_000));
     let snapshots = "machines:\n      software:\n      vulnerabilities:\n      recommendations:";
     bench.ask(&format!("alerts:\n      {snapshots}\n      investigations:\n      {hunting}"));
     let before = hunting::found(&bench, "DeviceLogonEvents");

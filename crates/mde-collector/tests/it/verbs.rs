@@ -14,8 +14,6 @@ async fn tenant(role: &str) -> Bench {
         config.roles.retain(|known| known == role || !known.contains("Hunting") && !known.contains("Query"));
     })
     .await;
-    let base = bench.sim.base_url();
-    bench.edit("    services:\n", &format!("    override_graph_base_url: {base}\n    services:\n"));
     bench
 }
 
@@ -84,8 +82,6 @@ async fn an_answer_that_was_cut_is_told() {
         config.hunting.row_cap = 10_000;
     })
     .await;
-    let base = bench.sim.base_url();
-    bench.edit("    services:\n", &format!("    override_graph_base_url: {base}\n    services:\n"));
     let ended = hunt(&bench, &["DeviceLogonEvents", "--format", "ndjson"]).await.exits(0);
     assert_eq!(ended.stdout.lines().count(), 10_000);
     assert!(ended.stderr.contains("cut at 10000 rows"), "{}", ended.stderr);
