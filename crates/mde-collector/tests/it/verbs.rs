@@ -9,12 +9,11 @@ use tokio::process::Command;
 
 /// A tenant with some rows to find.
 async fn tenant(role: &str) -> Bench {
-    let bench = Bench::start(|config| {
+    Bench::start(|config| {
         config.machines.count = 50;
         config.roles.retain(|known| known == role || !known.contains("Hunting") && !known.contains("Query"));
     })
-    .await;
-    bench
+    .await
 }
 
 /// Runs a query to its end.
@@ -76,7 +75,7 @@ async fn a_query_that_cannot_run_is_told_with_its_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_was_cut_is_told() {
-    let bench = Bench::start(|config| {
+    Bench::start(|config| {
         config.machines.count = 50;
         config.hunting.rows_per_minute = 4.0;
         config.hunting.row_cap = 10_000;
