@@ -75,7 +75,7 @@ async fn a_query_that_cannot_run_is_told_with_its_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_was_cut_is_told() {
-    Bench::start(|config| {
+    let bench = Bench::start(|config| {
         config.machines.count = 50;
         config.hunting.rows_per_minute = 4.0;
         config.hunting.row_cap = 10_000;
