@@ -124,6 +124,15 @@ impl Bench {
         self.launch(&[&["run", "--config", "config.yaml"], arguments].concat())
     }
 
+    /// Waits until what has happened until now lies in a window that can be asked for: windows end where the API's clock
+    /// surely is, and that one tells whole seconds.
+    pub async fn settled(&self) {
+        let settled = self.sim.clock().now() + jiff::SignedDuration::from_secs(2);
+        while self.sim.clock().now() < settled {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// `run --once`, to its end.
     pub async fn once(&self) -> Ended {
         self.run(&["--once"]).ended().await
