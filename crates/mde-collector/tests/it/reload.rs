@@ -180,7 +180,7 @@ async fn a_reload_in_the_middle_of_a_pull_loses_and_doubles_nothing() {
     running.says("the configuration was read again and has changed").await;
     bench.sim.ledger().wait_until(|ledger| ledger.versions_served().len() >= 3_000).await;
     let shown = bench.shown();
-    until("all are delivered", || bench.arrived().len() >= shown.len()).await;
+    until("all are delivered", || bench.arrived_so_far().len() >= shown.len()).await;
     stops(running).await;
     bench.once().await.exits(0);
     assert_same(&bench.arrived(), &bench.expected());
