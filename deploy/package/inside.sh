@@ -47,7 +47,7 @@ claim "the service runs in its sandbox as its own account and delivers: $(wc -l 
 
 first=$(pid)
 systemctl reload mde-collector
-until_true 'journalctl --unit mde-collector --no-pager | grep -qi "again\|unchanged\|configuration"'
+until_true 'journalctl --unit mde-collector --no-pager | grep -q "read again"'
 test "$(pid)" = "$first"
 claim "reload keeps the process"
 
@@ -65,7 +65,7 @@ ids=$(grep -o 'event_id":"[^"]*' $out | sort -u | wc -l)
 test "$lines" = "$ids"
 claim "upgraded over the older version while it ran: configuration as it was, state kept, $lines events and none twice"
 
-systemd-analyze verify /usr/lib/systemd/system/mde-collector.service
+systemd-analyze verify --man=no /usr/lib/systemd/system/mde-collector.service
 systemd-analyze security --no-pager mde-collector | tail -1
 test "$(systemd-analyze security --no-pager mde-collector | sed -n 's/.*: \([0-9]\)\.[0-9] .*/\1/p')" -le 1
 claim "systemd finds no fault in the unit, and an exposure below 2.0"

@@ -23,6 +23,9 @@ globals:
 
 ";
 
+/// Who makes the packages, as `nfpm.yaml` says it.
+const AUTHORS: &str = "The mde-collector authors <mde-collector@users.noreply.github.com>";
+
 /// Builds the binary, the archive, the packages and the list of their sums. Fails where a tool is missing, saying which.
 pub fn package() -> Result<PathBuf> {
     let root = root();
@@ -31,7 +34,7 @@ pub fn package() -> Result<PathBuf> {
     let binary = build(&root)?;
     let version = version(&binary)?;
     let time = output(Command::new("git").args(["log", "-1", "--format=%ct"]))?;
-    share(&binary, &folder.join("share"))?;
+    share(&binary, &folder.join("share"), &version, &time)?;
 
     let distributed = folder.join("dist");
     fs::remove_dir_all(&distributed).ok();
@@ -89,7 +92,7 @@ fn version(binary: &Path) -> Result<String> {
 }
 
 /// What the binary says of itself: manual pages, completions, the configuration to start from; and the list of changes.
-fn share(binary: &Path, folder: &Path) -> Result<()> {
+fn share(binary: &Path, folder: &Path, version: &str, time: &str) -> Result<()> {
     fs::remove_dir_all(folder).ok();
     let completions = folder.join("completions");
     fs::create_dir_all(&completions)?;
@@ -99,9 +102,17 @@ fn share(binary: &Path, folder: &Path) -> Result<()> {
     }
     let example = bytes(Command::new(binary).args(["config", "example"]))?;
     fs::write(folder.join("config.yaml"), [HEAD.as_bytes(), &example].concat())?;
-    fs::copy("CHANGELOG.md", folder.join("changelog"))?;
+    fs::copy("CHANGELOG.md", folder.join("NEWS"))?;
+    // Debian asks for a list in its own form; ours is for everybody.
+    let date = output(Command::new("date").args(["--utc", "--rfc-email", "--date"]).arg(format!("@{time}")))?;
+    fs::write(
+        folder.join("changelog"),
+        format!(
+            "mde-collector ({version}) stable; urgency=medium\n\n  * What is new: NEWS.gz.\n\n -- {AUTHORS}  {date}\n"
+        ),
+    )?;
     let mut pages: Vec<_> = fs::read_dir(folder.join("man"))?.map(|page| Ok(page?.path())).collect::<Result<_>>()?;
-    pages.push(folder.join("changelog"));
+    pages.extend(["NEWS", "changelog"].map(|name| folder.join(name)));
     // Without name and time, so that the same text gives the same octets.
     run(Command::new("gzip").args(["--best", "--no-name"]).args(pages))
 }
@@ -109,12 +120,19 @@ fn share(binary: &Path, folder: &Path) -> Result<()> {
 /// The archive for systems without packages: the binary, the service and what the binary says of itself.
 fn archive(folder: &Path, name: &str, time: &str) -> Result<()> {
     let mut command = Command::new("tar");
-    command.args(["--create", "--gzip", "--sort=name", "--owner=0", "--group=0", "--numeric-owner"]);
+    command.args([
+        "--create",
+        "--use-compress-program=gzip --no-name",
+        "--sort=name",
+        "--owner=0",
+        "--group=0",
+        "--numeric-owner",
+    ]);
     command.arg(format!("--mtime=@{time}")).arg(format!("--transform=s,^,{name}/,")).arg("--file");
     command.arg(folder.join("dist").join(format!("{name}.tar.gz")));
     command.arg("--directory").arg(folder.join("release")).arg("mde-collector");
     command.arg("--directory").arg(folder).arg("share").arg("--directory").arg(root());
-    run(command.args(["LICENSE", "README.md", "deploy/systemd"]).env("GZIP", "-n"))
+    run(command.args(["LICENSE", "README.md", "deploy/systemd"]))
 }
 
 /// SHA-256 of each file, in the form that `sha256sum --check` reads.
