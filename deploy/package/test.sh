@@ -5,14 +5,14 @@ set -eu
 
 distributed=$1
 here=$(dirname "$0")
-work=target/package/test
-base=target/package/debian
+work=target/packages/test
+base=target/packages/debian
 
 # Another version of the same binary, to upgrade from. What an older state becomes is the store's own test (tests/formats.rs).
 older=$work/older
 rm -rf "$work"
 mkdir -p "$older"
-version=$(target/package/release/mde-collector --version | cut -d' ' -f2)
+version=$(target/packages/release/mde-collector --version | cut -d' ' -f2)
 PACKAGE_VERSION=0.0.9
 PACKAGE_ARCH=$(dpkg --print-architecture)
 PACKAGE_LIBC=$(dpkg-deb --field "$distributed"/*.deb Depends | sed 's/.*libc6 (>= \([0-9.]*\)).*/\1/')

