@@ -3,10 +3,13 @@
 use super::chosen::Chosen;
 use super::signals::Signals;
 use super::{DENIED, DONE, PARTLY, Source, USAGE, place, quotas, say};
-use crate::config::{Options, Persistence};
+use crate::config::{Config, Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
 use crate::pipeline::run::{self, Ended, RunError};
+use crate::quota::Quotas;
+use crate::status::{Board, Notes};
 use crate::store::{Store, sqlite};
+use crate::web::{self, Serving, Sight};
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +36,32 @@ pub struct Run {
     no_save_state: bool,
 }
 
+/// Serves the status page, where it is wanted and can be served.
+pub async fn page(
+    config: &Arc<Config>,
+    persistence: &Persistence,
+    (store, quotas, board): (&Arc<dyn Store>, &Arc<Quotas>, &Board),
+) -> Result<Option<Serving>, u8> {
+    let Some(settings) = &config.globals.status else { return Ok(None) };
+    let directory = match persistence {
+        Persistence::Filesystem { directory } => Some(directory.clone()),
+        Persistence::Memory => None,
+    };
+    // Beside the one that works, so that looking never holds it up.
+    let store = match &directory {
+        Some(directory) => match sqlite::look(directory, place::wall()).await {
+            Ok(store) => Arc::new(store) as Arc<dyn Store>,
+            Err(error) => return Err(place::unusable(&error)),
+        },
+        None => Arc::clone(store),
+    };
+    let (config, quotas, board, now) = (Arc::clone(config), Arc::clone(quotas), board.clone(), place::wall());
+    web::serve(settings, Sight { config, store, quotas, board, now, directory }).await.map_err(|error| {
+        say(format_args!("failed to {error}"));
+        USAGE
+    })
+}
+
 /// `90s`, `10m`, `1h`, `500ms`; a bare number is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -54,7 +83,7 @@ impl Run {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
-        let config = loaded.config;
+        let config = Arc::new(loaded.config);
         let Chosen { services, tenants } = match self.chosen.resolve(&config) {
             Ok(chosen) => chosen,
             Err(code) => return code,
@@ -82,7 +111,16 @@ impl Run {
             Err(error) => return place::unusable(&error),
         };
         let quotas = match quotas(&config, persistence).await {
-            Ok(quotas) => quotas,
+            Ok(quotas) => Arc::new(quotas),
+            Err(told) => return told,
+        };
+        let notes = match store.notes().await {
+            Ok(notes) => notes,
+            Err(error) => return place::unusable(&error),
+        };
+        let board = Board::after(Notes::read(&notes));
+        let page = match page(&config, persistence, (&store, &quotas, &board)).await {
+            Ok(page) => page,
             Err(told) => return told,
         };
         let options = run::Options {
@@ -102,7 +140,16 @@ impl Run {
             // A second signal: at once. Everything that counts is in the store.
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
         });
-        match run::run(&config, &options, (store, &quotas), clock, stopped).await {
+        let ended = run::run(&config, &options, (Arc::clone(&store), &quotas, board), clock, stopped).await;
+        // Whoever looks goes first, so that the files are at rest when the store is closed.
+        if let Some(page) = page {
+            page.stop().await;
+        }
+        let ended = match ended {
+            Ok(ended) => store.close().await.map(|()| ended).map_err(RunError::from),
+            Err(error) => Err(error),
+        };
+        match ended {
             Ok(Ended::Done) => DONE,
             Ok(Ended::Partly) => PARTLY,
             Ok(Ended::Denied) => DENIED,

@@ -10,7 +10,6 @@ pub(super) enum Answer {
 
 /// The keys: section, key, answer.
 static KEYS: &[(&str, &str, Answer)] = &[
-    ("globals", "status", Answer::Ignores("false")),
     ("globals", "internal_messages", Answer::Ignores("false")),
     ("globals", "inputs_dir", Answer::Ignores("")),
     ("inputs.*.services.*", "shape", Answer::Ignores("mde")),

@@ -12,7 +12,7 @@ use crate::pull::{Machine, Numbered, Row, Sightings, SnapshotEnd};
 use crate::record::{EntityKey, Identity, RawObject, StoredKey, VersionKey, content_hash};
 use crate::service::{Key, Pull};
 use crate::store::{LastSeen, Seen, Store, Trace};
-use crate::telemetry::pull::Report;
+use crate::telemetry::pull::{Report, came_late};
 use mde_client::parse_time;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,6 +22,9 @@ use std::sync::Arc;
 const CHUNK_ROWS: usize = 512;
 /// … or this much of them. Unit: octets.
 const CHUNK_BYTES: usize = 512 * 1024;
+
+/// Parts of a millisecond in a row's time.
+const UNITS_IN_MS: i64 = 10_000;
 
 /// Rows that wait to be taken together, one behind the other.
 #[derive(Default)]
@@ -68,6 +71,8 @@ pub struct Way<'w, 'b> {
     pub numbers: &'w mut Numbers,
     /// Microsoft's id of the request that showed it; empty where it gave none.
     pub request_id: &'w str,
+    /// Everything before it was read by earlier pulls, so a new record there is a late one. Unit: milliseconds since 1970, UTC.
+    pub read_to_ms: Option<i64>,
     /// Whether rows may wait for counts of their own: then nothing of the answer is stored, and it is asked for again.
     pub may_wait: bool,
     /// Set where one does.
@@ -151,6 +156,7 @@ impl Intake {
             if known || !way.batch.version(StoredKey { key: row.key, time_ms: row.kept_ms }) {
                 way.report.repeated += 1;
             } else {
+                way.report.late_ms = way.report.late_ms.max(self.lateness(row, way.read_to_ms));
                 let hidden = self.hidden(row)?;
                 let replaced = hidden.as_deref().map(RawObject::parse).transpose()?;
                 let record = replaced.as_ref().unwrap_or(&row.record);
@@ -167,6 +173,19 @@ impl Intake {
             }
         }
         Ok(())
+    }
+
+    /// How late a new row came. An entity that is read for as long as it is open changes without saying when, so of those it
+    /// cannot be told. Unit: milliseconds.
+    fn lateness(&self, row: &Named<'_>, read_to_ms: Option<i64>) -> i64 {
+        let (Pull::Window { .. } | Pull::Slices, Some(read_to_ms), Some(time)) =
+            (self.source.pull, read_to_ms, row.time)
+        else {
+            return 0;
+        };
+        let late_ms = read_to_ms.saturating_sub(time.div_euclid(UNITS_IN_MS)).max(0);
+        came_late(&self.source.stream, late_ms);
+        late_ms
     }
 
     /// Stores the entities that this snapshot has not shown yet, or of them those that have changed.

@@ -14,7 +14,7 @@ use crate::config::{Config, From, OutputEntry};
 use crate::output;
 use crate::quota::Quotas;
 use crate::record::StreamKey;
-use crate::status::{Board, Notes};
+use crate::status::Board;
 use crate::store::{StartAt, Store, StoreError, replay_stream};
 use crate::telemetry;
 use std::sync::Arc;
@@ -64,19 +64,18 @@ pub enum RunError {
     Setup(String),
 }
 
-/// Runs until everything was pulled once, or until `stop` is set.
+/// Runs until everything was pulled once, noting on the board how it goes. The caller closes the store, or until `stop` is set.
 ///
 /// # Errors
 /// A store that cannot be used, or a configuration that cannot be set up.
 pub async fn run(
     config: &Config,
     options: &Options,
-    (store, quotas): (Arc<dyn Store>, &Quotas),
+    (store, quotas, board): (Arc<dyn Store>, &Quotas, Board),
     clock: Arc<dyn Clock>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
     let owner = format!("node-{:016x}", rand::random::<u64>());
-    let board = Board::after(Notes::read(&store.notes().await?));
     let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config), board.clone());
     let mut streams = Vec::new();
     let (mut background, mut enrichments) = (JoinSet::new(), Vec::new());
@@ -160,7 +159,6 @@ pub async fn run(
     keeper.shutdown().await;
     // The end itself does not depend on it.
     board.write(&*store).await.ok();
-    store.close().await?;
     Ok(match (stopped, worked, failed, denied) {
         (true, ..) => Ended::Done,
         (_, 0, 0, 1..) => Ended::Denied,

@@ -4,10 +4,14 @@ use super::clock::Clock;
 use super::run::RunError;
 use crate::config::{Credentials, Input, Proof, ServiceConfig};
 use crate::quota::TenantBudget;
+use crate::telemetry::pull::answered;
+use async_trait::async_trait;
 use mde_client::auth::{Certificate, ClientSecret, FederatedToken, ManagedHost, ManagedIdentity, Secret, SecretSource};
 use mde_client::auth::{TokenEndpoint, Tokens};
 use mde_client::budget::Budget;
-use mde_client::{Client, Error, ReqwestTransport, TransportConfig};
+use mde_client::{
+    Client, Error, HttpRequest, HttpResponse, ReqwestTransport, Transport, TransportConfig, TransportError,
+};
 use std::fmt::Display;
 use std::sync::Arc;
 use url::Url;
@@ -43,7 +47,8 @@ impl Tenant {
         let transport = Arc::new(ReqwestTransport::new(&config).map_err(api)?);
         let client = |base: &Url, scope: &str| {
             let tokens = Arc::new(tokens(input, scope, Arc::clone(&transport), clock)?);
-            Client::new(base.clone(), Arc::<ReqwestTransport>::clone(&transport), tokens, Arc::new(budget.clone()))
+            let counted = Arc::new(Counted { inner: Arc::clone(&transport), tenant: input.id.clone() });
+            Client::new(base.clone(), counted, tokens, Arc::new(budget.clone()))
         };
         let endpoints = &input.endpoints;
         let clients = Clients {
@@ -63,6 +68,23 @@ impl Tenant {
         let Clients { defender, graph } = self.clients.clone();
         let budget: Arc<dyn Budget> = Arc::new(self.budget.of_service(service));
         Clients { defender: defender.with_budget(Arc::clone(&budget)), graph: graph.with_budget(budget) }
+    }
+}
+
+/// Counts what the API answers.
+struct Counted {
+    /// Sends.
+    inner: Arc<ReqwestTransport>,
+    /// `id` of the input.
+    tenant: String,
+}
+
+#[async_trait]
+impl Transport for Counted {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let answer = self.inner.send(request).await;
+        answered(&self.tenant, answer.as_ref().map_or(0, |answer| answer.status));
+        answer
     }
 }
 

@@ -100,6 +100,8 @@ struct Landed {
     memory: Option<String>,
     /// What was refused up to there.
     refused: Vec<Refusal>,
+    /// Events up to there, refused ones included.
+    events: u64,
 }
 
 impl Shipper {
@@ -261,6 +263,7 @@ impl Shipper {
         while let Some(flown) = self.flying.pop_front_if(|flying| flying.end <= confirmed.through) {
             self.landed.positions.insert(flown.stream, flown.position);
             self.landed.refused.extend(flown.refused);
+            self.landed.events += flown.events;
             self.landed.memory.clone_from(&confirmed.memory);
         }
         self.settle(lease).await
@@ -268,7 +271,7 @@ impl Shipper {
 
     /// Tells the store what has landed.
     async fn settle(&mut self, lease: &Lease) -> Result<(), ShipError> {
-        let Landed { positions, memory, refused } = &self.landed;
+        let Landed { positions, memory, refused, events: landed } = &self.landed;
         if positions.is_empty() {
             let word = if self.flying.is_empty() { OutputWord::Idle } else { OutputWord::Connected };
             // That it refuses is worth more than that nothing waits: it is told until something else arrives.
@@ -282,6 +285,9 @@ impl Shipper {
         if let Some(first) = refused.first() {
             events::refused(&self.name, refused.len() as u64, &first.reason, lost);
         }
+        let delivered = landed - refused.len() as u64;
+        events::delivered(&self.name, delivered);
+        self.gate.board().delivered(&self.name, delivered);
         self.refuses = !refused.is_empty();
         self.note(if self.refuses { OutputWord::Refusing } else { OutputWord::Connected });
         self.confirmed.extend(std::mem::take(&mut self.landed).positions);

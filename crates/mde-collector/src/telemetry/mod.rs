@@ -4,10 +4,12 @@
 //! record's content, never one line per record.
 
 pub mod enrich;
+pub mod metrics;
 pub mod pull;
 pub mod quota;
 pub mod run;
 pub mod ship;
+pub mod web;
 
 use std::error::Error;
 use std::time::Duration;
