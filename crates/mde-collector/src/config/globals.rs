@@ -134,9 +134,9 @@ keys! {
     /// Keys of `status.tls`.
     static STATUS_TLS_KEYS;
     /// Certificate, PEM, followed by intermediates.
-    STATUS_CERT: Key<PathBuf> = Key::file("cert", "certs").required();
+    STATUS_CERT: Key<PathBuf> = Key::file("cert", "certs").required().example("my_domain.crt");
     /// Its private key, PEM.
-    STATUS_KEY: Key<PathBuf> = Key::file("key", "certs").required();
+    STATUS_KEY: Key<PathBuf> = Key::file("key", "certs").required().example("my_domain.key");
 }
 
 /// `globals.status.tls`.

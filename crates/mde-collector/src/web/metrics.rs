@@ -7,8 +7,8 @@ use crate::telemetry::metrics::{self as table, Counted, Kind, METRICS, Metric};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// What is read off the picture: metric, values of its labels, value.
-type Read = Vec<(&'static Metric, Vec<String>, f64)>;
+/// What is read off the picture: of each metric, by its name, the values of labels with their value.
+type Read = BTreeMap<&'static str, Vec<(Vec<String>, f64)>>;
 
 /// The whole text.
 pub fn text(picture: &Picture) -> String {
@@ -26,7 +26,7 @@ pub fn text(picture: &Picture) -> String {
         };
         line(&mut text, format_args!("# HELP {name} {}", help.replace('\\', "\\\\")));
         line(&mut text, format_args!("# TYPE {name} {word}"));
-        for (_, labels, value) in read.iter().filter(|(read, ..)| std::ptr::eq(*read, *metric)) {
+        for (labels, value) in read.get(name).into_iter().flatten() {
             line(&mut text, format_args!("{name}{} {value}", braces(metric, labels, None)));
         }
         for (mut labels, counted) in table::counted(metric) {
@@ -78,7 +78,8 @@ fn read(picture: &Picture) -> Read {
     let (status, mut read) = (&picture.status, Read::new());
     #[expect(clippy::cast_precision_loss, reason = "a reader of metrics has floats anyway")]
     let mut tell = |metric: &'static Metric, labels: &[&str], value: u64| {
-        read.push((metric, labels.iter().map(|label| (*label).to_owned()).collect(), value as f64));
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        read.entry(metric.name).or_default().push((labels, value as f64));
     };
     for row in &status.streams {
         let labels = [&*row.tenant, &*row.service, row.query.as_deref().unwrap_or_default()];
@@ -113,7 +114,7 @@ fn read(picture: &Picture) -> Read {
     }
     if let Some((memory, cpu)) = process() {
         tell(&table::MEMORY, &[], memory);
-        read.push((&table::CPU, Vec::new(), cpu));
+        read.entry(table::CPU.name).or_default().push((Vec::new(), cpu));
     }
     read
 }

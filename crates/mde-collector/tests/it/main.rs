@@ -25,5 +25,6 @@ mod signals;
 mod simulate;
 mod snapshots;
 mod state;
+mod status;
 mod table;
 mod wire;

@@ -100,11 +100,11 @@
         cursor: { y: false },
         legend: { live: true },
         scales: { y: { range: (_, least, most) => [0, Math.max(most, 1)] } },
-        axes: [axis, { ...axis, size: 64, values: (_, splits) => splits.map(told) }],
+        axes: [{ ...axis, values: (_, splits) => splits.map((at) => new Date(at * 1000).toISOString().slice(11, 16)) }, { ...axis, size: 64, values: (_, splits) => splits.map(told) }],
         series: [
           { label: "UTC", value: (_, at) => (at == null ? "–" : new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ")) },
           {
-            label: figure.querySelector("figcaption").textContent,
+            label: figure.dataset.label,
             stroke: colour("--line"),
             fill: colour("--fill"),
             width: 1.5,

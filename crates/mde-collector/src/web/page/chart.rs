@@ -1,5 +1,6 @@
 //! Drawings without a script: one line in an SVG.
 
+use super::{SMALL_STEP, WIDE_STEP};
 use crate::web::history::{DAY, Point};
 use crate::web::keep::minute;
 use maud::{Markup, html};
@@ -11,19 +12,19 @@ pub struct Line;
 impl Line {
     /// The levels of a series, small enough for a row. Where there is no point the line is broken.
     pub fn small(points: &[Point], now_ms: i64, told: fn(u64) -> String) -> Markup {
-        draw(points, minute(now_ms), (120, 24), |point| point.level, told)
+        draw(points, (minute(now_ms), SMALL_STEP), (120, 24), |point| point.level, told)
     }
 
     /// The same over the whole page: levels, or what flowed.
     pub fn wide(points: &[Point], now_ms: i64, value: fn(&Point) -> Option<i64>, told: fn(u64) -> String) -> Markup {
-        draw(points, minute(now_ms), (720, 120), value, told)
+        draw(points, (minute(now_ms), WIDE_STEP), (720, 120), value, told)
     }
 }
 
 /// Draws values between 0 and their largest one.
 fn draw(
     points: &[Point],
-    now: i64,
+    (now, step): (i64, i64),
     (width, height): (i64, i64),
     value: impl Fn(&Point) -> Option<i64>,
     told: fn(u64) -> String,
@@ -32,7 +33,6 @@ fn draw(
     let Some(most) = values.iter().map(|(_, value)| *value).max() else {
         return html! { span.muted { "no history yet" } };
     };
-    let step = points.windows(2).map(|pair| pair[1].minute - pair[0].minute).min().unwrap_or(1);
     let (mut path, mut last) = (String::new(), None);
     for (minute, value) in values {
         let x = (minute - (now - DAY)).clamp(0, DAY) * width / DAY;
@@ -41,7 +41,7 @@ fn draw(
         write!(path, "{pen}{x} {y}").expect("a String takes everything");
         if pen == 'M' {
             // A point that stands alone is seen as well.
-            write!(path, "h1").expect("a String takes everything");
+            path.push_str("h1");
         }
         last = Some(minute);
     }

@@ -10,7 +10,7 @@ pub use explained::explain;
 pub use stream::{day, stream};
 
 use super::asset;
-use super::history::History;
+use super::history::{History, Point};
 use super::keep::{OUTBOX, minute};
 use super::picture::Picture;
 use crate::status::told::{age, clock, size};
@@ -26,6 +26,9 @@ const PER_PAGE: usize = 100;
 const QUOTAS: usize = 30;
 /// Minutes between two points of a small drawing.
 const SMALL_STEP: i64 = 15;
+
+/// Minutes between two points of a wide one.
+const WIDE_STEP: i64 = 2;
 
 /// What of the streams is asked for.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -120,10 +123,15 @@ pub async fn overview(picture: &Picture, asked: &Asked, history: &History) -> Ma
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     // A history that cannot be read leaves the drawings empty.
     let points = history.points(&names, minute(picture.taken_ms), SMALL_STEP).await.unwrap_or_default();
-    let line = |name: &str, unit| Line::small(points.get(name).map_or(&[][..], Vec::as_slice), picture.taken_ms, unit);
+    let line = |name: &str, level: Option<u64>, unit| {
+        // The drawing ends with the present.
+        let mut points = points.get(name).cloned().unwrap_or_default();
+        points.push(Point { minute: minute(picture.taken_ms), level: level.map(u64::cast_signed), flow: 0 });
+        Line::small(&points, picture.taken_ms, unit)
+    };
     let content = html! {
         h1.unseen { "How things stand" }
-        section.tiles data-live="tiles" aria-label="Summary" { (tiles(status, &line(OUTBOX, size))) }
+        section.tiles data-live="tiles" aria-label="Summary" { (tiles(status, &line(OUTBOX, Some(status.outbox.bytes), size))) }
         section aria-labelledby="streams" {
             div.head {
                 h2 #streams { "Streams" }
@@ -134,13 +142,13 @@ pub async fn overview(picture: &Picture, asked: &Asked, history: &History) -> Ma
                 }
             }
             div data-live="streams" {
-                (rows::table(&shown, picture.taken_ms, |row| line(&of_stream(&row.stream), |value| age(value))))
+                (rows::table(&shown, picture.taken_ms, |row| line(&of_stream(&row.stream), row.lag_s, age)))
                 (pager(asked, found.len(), page, pages))
             }
         }
         section aria-labelledby="outputs" data-live="outputs" {
             h2 #outputs { "Outputs" }
-            (outputs::outputs(&status.outputs, |row| line(&of_output(&row.name), size)))
+            (outputs::outputs(&status.outputs, |row| line(&of_output(&row.name), Some(row.depth_bytes), size)))
         }
         section aria-labelledby="quota" data-live="quota" {
             h2 #quota { "Quota" }
@@ -192,7 +200,7 @@ fn tiles(status: &Status, outbox: &Markup) -> Markup {
                 p.big { (troubled) " of " (status.outputs.len()) " to look at" }
             }
             @let waiting: u64 = status.outputs.iter().map(|row| row.depth_events).sum();
-            p { (grouped(waiting)) " events wait" }
+            p { "events waiting: " (grouped(waiting)) }
         }
     }
 }

@@ -25,7 +25,7 @@ async fn points(picture: &Picture, row: &StreamStatus, history: &History, step: 
 /// The page; `None`: there is no such stream.
 pub async fn stream(picture: &Picture, named: &Named, history: &History) -> Option<Markup> {
     let row = picture.status.streams.iter().find(|row| named.is(row))?;
-    let points = points(picture, row, history, 2).await;
+    let points = points(picture, row, history, super::WIDE_STEP).await;
     let pulls = history.pulls(&of_stream(&row.stream)).await.unwrap_or_default();
     let source = rows::address(row).replace("/stream?", "/api/history?");
     let content = html! {
@@ -36,11 +36,11 @@ pub async fn stream(picture: &Picture, named: &Named, history: &History) -> Opti
             (facts(row, picture.taken_ms))
         }
         section.charts {
-            figure.chart data-source=(source) data-column="1" data-unit="seconds" {
+            figure.chart data-source=(source) data-column="1" data-unit="seconds" data-label="lag" {
                 figcaption { "Lag over the last day" }
                 (Line::wide(&points, picture.taken_ms, |point| point.level, age))
             }
-            figure.chart data-source=(source) data-column="2" data-unit="events" {
+            figure.chart data-source=(source) data-column="2" data-unit="events" data-label="events" {
                 figcaption { "Events a minute" }
                 (Line::wide(&points, picture.taken_ms, |point| Some(point.flow), grouped))
             }
@@ -70,8 +70,8 @@ fn facts(row: &StreamStatus, now_ms: i64) -> Markup {
                 div {
                     dt { "Last whole pull" }
                     dd {
-                        (grouped(pull.requests)) " requests, " (grouped(pull.rows)) " rows, " (grouped(pull.events))
-                        " events, " (grouped(pull.repeated)) " repeated"
+                        "requests " (grouped(pull.requests)) " · rows " (grouped(pull.rows)) " · events " (grouped(pull.events))
+                        " · repeated " (grouped(pull.repeated))
                     }
                 }
             }

@@ -25,6 +25,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// What a configuration begins with that says nothing of the process as a whole.
+pub const NO_PAGE: &str = "globals:\n  status: false\n";
+
 /// A tenant and a folder in which the collector runs.
 pub struct Bench {
     /// The tenant.
@@ -87,9 +90,18 @@ impl Bench {
 
     /// Starts the binary in the folder, with these variables in its environment.
     pub fn launch_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
+        self.hide_page();
         let running = Running::start(self.folder.path(), arguments, environment);
         self.said.lock().expect("no panic").extend(running.said());
         running
+    }
+
+    /// Most tests want no status page, and all of them at once cannot have the same port.
+    fn hide_page(&self) {
+        let text = fs::read_to_string(self.path("config.yaml")).unwrap_or_default();
+        if !text.is_empty() && !text.contains("globals:") {
+            fs::write(self.path("config.yaml"), format!("{NO_PAGE}{text}")).expect("writable");
+        }
     }
 
     /// Starts `run` with these arguments.
