@@ -162,7 +162,10 @@ async fn metrics_are_in_the_form_of_prometheus_and_count_what_was_delivered() {
     let address = address(&mut running).await;
     let expected = bench.shown().len();
     let all = format!("mde_collector_delivered_events_total{{output=\"files\"}} {expected}\n");
-    let text = until(&address, "/metrics", |answer| answer.body.contains(&all)).await.body;
+    // What the process counts is told at once, the rest when it is next looked at.
+    let settled = [&*all, "mde_collector_lag_seconds{", "mde_collector_outbox_bytes 0\n"];
+    let is_settled = |answer: &Answer| settled.iter().all(|part| answer.body.contains(part));
+    let text = until(&address, "/metrics", is_settled).await.body;
     let samples = samples(&text);
     let of = |name: &str| samples.get(&format!("mde_collector_{name}")).copied();
     assert_eq!(of("events_total{tenant=\"simulated\",service=\"alerts\"}"), Some(expected as f64));
