@@ -1,10 +1,19 @@
-//! What the tests need of the system: receivers that others have written. One line adds one.
+//! What the tests need of the system: receivers and proxies that others have written. One line adds one.
 
 use anyhow::{Result, bail, ensure};
 use std::process::{Command, Stdio};
 
-/// Debian's packages with the receivers that the tests start.
-pub const TESTS: &[&str] = &["nats-server", "openssl", "rsyslog", "rsyslog-gnutls"];
+/// Debian's packages with the receivers and proxies that the tests start.
+pub const TESTS: &[&str] = &[
+    "groff-base",
+    "libnss-wrapper",
+    "microsocks",
+    "nats-server",
+    "openssl",
+    "rsyslog",
+    "rsyslog-gnutls",
+    "squid-openssl",
+];
 
 /// Debian's packages with which librdkafka is built, for the feature `kafka`.
 pub const KAFKA: &[&str] = &["gcc", "libssl-dev", "make", "pkg-config", "zlib1g-dev"];

@@ -10,7 +10,7 @@ use crate::page::Page;
 use crate::retry;
 use crate::transport::HttpResponse;
 use crate::wording;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER, WARNING};
 use serde::Deserialize;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -114,10 +114,14 @@ pub(crate) async fn failure(
     let status = response.status;
     let mut context = head(&response, context);
     let retry_after = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    // Its text stands in quotes, which would hide it: it names products, no record.
+    let warned = response.headers.get(WARNING).and_then(|value| value.to_str().ok()).map(|text| text.replace('"', ""));
     let body = Body::new(response.body, silence, context.clone()).beginning(ERROR_CAP).await;
     let ErrorFields { code, message, target, inner } =
         serde_json::from_slice::<ErrorBody>(&body).map_or_else(|_| ErrorFields::default(), |body| body.error);
-    let message = message.unwrap_or_default();
+    // An incomplete answer names what is missing in its head.
+    let missing = warned.filter(|_| status == 206);
+    let message = message.or(missing).unwrap_or_default();
     let answered_ms = context.date.map(|date| date.unix_ms);
     let hunting = context.family.is_some_and(Family::is_hunting);
     let computing = hunting && status == 429 && wording::computing_refusal(&message);
@@ -126,6 +130,7 @@ pub(crate) async fn failure(
     let allowed = retry::allowed_in_text(&message);
     let throttle = (status == 429).then_some(Throttle { after, allowed, computing });
     let kind = match status {
+        206 => ErrorKind::Incomplete,
         429 => ErrorKind::Throttled { after },
         401 if wording::licence_refusal(&message) => ErrorKind::NotLicensed,
         401 => ErrorKind::Unauthorized,

@@ -221,6 +221,10 @@ impl Client {
             // Without the charset Graph has been seen to misread what is not ASCII.
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         }
+        if call.family.is_graph() {
+            // Without it newer words all read `unknownFutureValue`, so that one record has two contents.
+            headers.insert("prefer", HeaderValue::from_static("include-unknown-enum-members"));
+        }
         let method = if call.posted.is_some() { Method::POST } else { Method::GET };
         let request = HttpRequest { method, url: url.clone(), headers, body: call.posted.clone() };
         let patience = self.options.answer_timeout.max(call.patience);

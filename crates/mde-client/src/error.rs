@@ -83,6 +83,9 @@ pub enum ErrorKind {
         /// How long the server asks us to wait, where it does.
         after: Option<Duration>,
     },
+    /// 206: a product behind the API did not answer, so rows are missing and nobody says which.
+    #[error("the answer is incomplete")]
+    Incomplete,
     /// A status that this client has no use for, redirects among them: they would carry the token elsewhere.
     #[error("the answer is none that this call has")]
     Unexpected {
@@ -98,9 +101,6 @@ pub enum ErrorKind {
     /// A next link that this walk has already followed.
     #[error("a next link came twice")]
     LinkRepeated,
-    /// A page that this walk has already read.
-    #[error("a page came twice")]
-    PageRepeated,
     /// A next link that drops or changes the filter of the request.
     #[error("the next link changes the filter")]
     LinkChangedFilter,
@@ -228,11 +228,12 @@ impl Error {
         self.0.context.date
     }
 
-    /// One sentence for the person who has to act, where the vendor's code has a common remedy.
+    /// One sentence for the person who has to act, where the vendor's code, or what lies below, has a common remedy.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
-        match self.kind() {
-            ErrorKind::Token(refusal) => refusal.advice(),
+        match (self.kind(), &self.0.cause) {
+            (ErrorKind::Token(refusal), _) => refusal.advice(),
+            (_, Some(cause)) => cause.advice(),
             _ => None,
         }
     }

@@ -249,19 +249,6 @@ pub struct Hunted {
     stripped: Vec<u8>,
 }
 
-/// What an answer to a query says once it has been read whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HuntEnd {
-    /// How many rows there were.
-    pub rows: u64,
-    /// The columns, where the answer names them.
-    pub columns: Option<Vec<Column>>,
-    /// What the query has cost, as JSON in the vendor's form; the Defender endpoint tells it at times.
-    pub stats: Option<String>,
-    /// A hash of the rows as they came, the same in every run.
-    pub digest: u64,
-}
-
 impl Hunted {
     /// The next row; `None` once the answer has been read whole. A row is byte for byte as it came, but for Graph's
     /// sidecar keys (`Column@odata.type`), which are left out.
@@ -275,23 +262,11 @@ impl Hunted {
         })
     }
 
-    /// The columns, as soon as they have been read. Both endpoints write them before the rows.
+    /// The columns, as soon as they have been read, which both endpoints write before the rows; `None` where the answer
+    /// does not name them.
     #[must_use]
     pub fn columns(&self) -> Option<&[Column]> {
         self.rows.annotations().columns.as_deref()
-    }
-
-    /// What the answer says; `None` until [`Hunted::next`] has answered `None`.
-    #[must_use]
-    pub fn end(&self) -> Option<HuntEnd> {
-        let (seen, said) = (self.rows.end()?, self.rows.annotations());
-        Some(HuntEnd { rows: seen.rows, columns: said.columns.clone(), stats: said.stats.clone(), digest: seen.digest })
-    }
-
-    /// Reads the rest, passing over its rows.
-    pub async fn rest(&mut self) -> Result<HuntEnd, Error> {
-        while self.rows.next().await?.is_some() {}
-        Ok(self.end().expect("an answer that has no next row has been read whole"))
     }
 }
 

@@ -86,6 +86,12 @@ impl Family {
         matches!(self, Self::Hunting | Self::GraphHunting)
     }
 
+    /// Whether its calls go to Microsoft Graph.
+    #[must_use]
+    pub const fn is_graph(self) -> bool {
+        matches!(self, Self::GraphAlerts | Self::GraphIncidents | Self::GraphHunting)
+    }
+
     /// The family in status rows and metric labels.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -98,6 +104,16 @@ pub const PAGE_CAP: usize = 10_000;
 
 /// Most rows in one answer of the vulnerability list. Unit: rows. Source: "List vulnerabilities" (`$top` at most 8,000).
 pub const VULNERABILITY_PAGE_CAP: usize = 8_000;
+
+/// Most rows in one answer of Graph's alerts. Unit: rows. Source: "Use the Microsoft Graph security API" (`$top` at most 1,000).
+pub const GRAPH_ALERT_PAGE_CAP: usize = 1_000;
+
+/// Most rows in one answer of Graph's incidents; asked for more, it answers 400. Unit: rows. Source: "List incidents".
+pub const GRAPH_INCIDENT_PAGE_CAP: usize = 50;
+
+/// Furthest row that `$skip` reaches in Graph's security lists; beyond it is a 400. Unit: rows. Source: "Use the Microsoft Graph
+/// security API".
+pub const GRAPH_SKIP_CAP: usize = 500;
 
 /// Rows in one answer of a JSON export where `pageSize` is not given. Unit: rows. Source: "Export assessment methods".
 pub const EXPORT_PAGE_DEFAULT: usize = 50_000;
@@ -126,6 +142,10 @@ pub const GRAPH_HUNTING_BYTE_CAP: usize = 50_000_000;
 /// When the Defender endpoint for hunting stops answering. Unit: milliseconds since 1970, UTC (2027-02-01). Source:
 /// message MC1220762, "Advanced hunting API".
 pub const DEFENDER_HUNTING_END_MS: i64 = 1_801_440_000_000;
+
+/// When the classic API is announced to stop answering as a whole. Unit: milliseconds since 1970, UTC (2027-02-01). Source: message
+/// MC1220762; the reference pages say so of hunting only.
+pub const DEFENDER_END_MS: i64 = DEFENDER_HUNTING_END_MS;
 
 /// Running time of all hunting queries in an hour. Unit: seconds (10 min). Source: "Advanced hunting API".
 pub const HUNTING_SECONDS_PER_HOUR: u64 = 600;

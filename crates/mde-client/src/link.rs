@@ -4,7 +4,6 @@
 
 use crate::client::Get;
 use crate::error::{Context, Error, ErrorKind};
-use crate::page::PageEnd;
 use crate::query::Query;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -33,7 +32,8 @@ pub struct NextLink {
     pub query: Query,
 }
 
-/// Watches one walk over pages: no link twice, no page twice, no other filter than the one that was asked for.
+/// Watches one walk over pages: no link twice, no other filter than the one that was asked for. What pages hold is no
+/// matter of its: rows that move may show one page twice.
 #[derive(Debug, Clone)]
 pub struct LinkGuard {
     /// For the text of errors.
@@ -42,22 +42,14 @@ pub struct LinkGuard {
     filter: Option<String>,
     /// Hashes of requests made and links admitted.
     links: HashSet<u64>,
-    /// Hashes of pages that had rows.
-    pages: HashSet<u64>,
 }
 
 impl LinkGuard {
     /// The guard of a walk that begins with that request.
     #[must_use]
     pub fn new(first: &Get) -> Self {
-        let mut guard = Self {
-            context: first.context(),
-            filter: plain_filter(&first.query),
-            links: HashSet::new(),
-            pages: HashSet::new(),
-        };
-        guard.links.insert(Fixed::default().hash_one((&first.path, &first.query)));
-        guard
+        let links = HashSet::from([Fixed::default().hash_one((&first.path, &first.query))]);
+        Self { context: first.context(), filter: plain_filter(&first.query), links }
     }
 
     /// Lets a link pass once. Fails with `LinkChangedFilter` or `LinkRepeated`: the walk ends, not as a success.
@@ -67,14 +59,6 @@ impl LinkGuard {
         }
         if !self.links.insert(Fixed::default().hash_one((&link.path, &link.query))) {
             return Err(Error::new(ErrorKind::LinkRepeated, self.context.clone()));
-        }
-        Ok(())
-    }
-
-    /// Notes a page that was read. Fails with `PageRepeated`; pages without rows are all alike and never fail.
-    pub fn page(&mut self, end: &PageEnd) -> Result<(), Error> {
-        if end.rows > 0 && !self.pages.insert(end.digest) {
-            return Err(Error::new(ErrorKind::PageRepeated, self.context.clone()));
         }
         Ok(())
     }
@@ -123,18 +107,5 @@ mod tests {
             assert_eq!(admitted(&mut guard, query), Some(ErrorKind::LinkChangedFilter), "{query}");
         }
         assert_eq!(admitted(&mut super::tests::guard(""), "$filter=a+eq+1"), Some(ErrorKind::LinkChangedFilter));
-    }
-
-    #[test]
-    fn a_page_that_came_before_is_refused_and_pages_without_rows_are_not() {
-        let page = |rows, digest| PageEnd { rows, digest, ..PageEnd::default() };
-        let mut guard = guard("");
-        assert!(guard.page(&page(2, 7)).is_ok());
-        assert!(guard.page(&page(2, 8)).is_ok());
-        assert!(guard.page(&page(0, 0)).is_ok());
-        assert!(guard.page(&page(0, 0)).is_ok());
-        let error = guard.page(&page(2, 7)).expect_err("it came before");
-        assert_eq!(error.kind(), &ErrorKind::PageRepeated);
-        assert_eq!(error.family(), Some(Family::Machines));
     }
 }

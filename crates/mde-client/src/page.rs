@@ -42,8 +42,6 @@ pub struct PageEnd {
     pub count: Option<u64>,
     /// `@odata.context`.
     pub context: Option<String>,
-    /// A hash of the elements in their order, the same in every run.
-    pub digest: u64,
 }
 
 impl Page {
@@ -63,13 +61,12 @@ impl Page {
     /// What the page says about itself; `None` until [`Page::next`] has answered `None`.
     #[must_use]
     pub fn end(&self) -> Option<PageEnd> {
-        let (seen, said) = (self.rows.end()?, self.rows.annotations());
+        let (rows, said) = (self.rows.end()?, self.rows.annotations());
         Some(PageEnd {
-            rows: seen.rows,
+            rows,
             next_link: said.next_link.as_ref().map(|link| self.base.place(link, &self.asked.0)),
             count: said.count,
             context: said.context.clone(),
-            digest: seen.digest,
         })
     }
 

@@ -33,7 +33,11 @@ impl Error {
                 after.map_or(Retry::Backoff, Retry::After)
             }
             ErrorKind::Token(refusal) if refusal.transient => refusal.after.map_or(Retry::Backoff, Retry::After),
-            ErrorKind::Transport | ErrorKind::Timeout | ErrorKind::BodyCut | ErrorKind::NotJson => Retry::Backoff,
+            ErrorKind::Transport
+            | ErrorKind::Timeout
+            | ErrorKind::BodyCut
+            | ErrorKind::NotJson
+            | ErrorKind::Incomplete => Retry::Backoff,
             ErrorKind::EntityTooLarge { .. }
             | ErrorKind::Unauthorized
             | ErrorKind::NotLicensed
@@ -48,7 +52,6 @@ impl Error {
             | ErrorKind::LinkExpired
             | ErrorKind::LinkRefused
             | ErrorKind::LinkRepeated
-            | ErrorKind::PageRepeated
             | ErrorKind::LinkChangedFilter
             | ErrorKind::Token(_)
             | ErrorKind::Config(_) => Retry::Never,

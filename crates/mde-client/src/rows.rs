@@ -28,19 +28,10 @@ pub(crate) struct Rows {
 enum State {
     /// It is still arriving.
     Reading,
-    /// It has ended and was whole.
-    Whole(RowsEnd),
+    /// It has ended and was whole; so many rows there were.
+    Whole(u64),
     /// The failure is told again to whoever asks again.
     Failed(Error),
-}
-
-/// What is known of the rows once all have been read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RowsEnd {
-    /// How many.
-    pub rows: u64,
-    /// A hash of the rows in their order, the same in every run.
-    pub digest: u64,
 }
 
 impl Rows {
@@ -64,7 +55,7 @@ impl Rows {
                 Ok(Step::Hungry) => match self.body.chunk().await {
                     Ok(Some(chunk)) => self.splitter.feed(chunk),
                     Ok(None) => match self.splitter.end() {
-                        Ok((rows, digest)) => self.state = State::Whole(RowsEnd { rows, digest }),
+                        Ok(rows) => self.state = State::Whole(rows),
                         Err(fault) => self.fail(fault),
                     },
                     Err(error) => self.state = State::Failed(error),
@@ -74,10 +65,10 @@ impl Rows {
         }
     }
 
-    /// What is known at the end; `None` until [`Rows::next`] has answered `None`.
-    pub fn end(&self) -> Option<RowsEnd> {
+    /// How many rows there were; `None` until [`Rows::next`] has answered `None`.
+    pub fn end(&self) -> Option<u64> {
         match self.state {
-            State::Whole(end) => Some(end),
+            State::Whole(rows) => Some(rows),
             State::Reading | State::Failed(_) => None,
         }
     }

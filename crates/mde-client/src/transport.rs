@@ -80,3 +80,33 @@ pub enum TransportError {
     #[error("exchange a request for an answer")]
     Broken(#[source] Option<Cause>),
 }
+
+/// What the libraries below say in their own words, and what helps. Nothing but advice hangs on these words.
+static REMEDIES: &[(&str, &str)] = &[
+    (
+        "invalid peer certificate",
+        "the certificate that was shown is not trusted: where the company's proxy reads TLS, name its authority in ca_file; else check the address and this machine's clock",
+    ),
+    (
+        "proxy authorization required",
+        "the proxy wants a login: write it into `proxy` as http://user:password@host:port, percent-encoded",
+    ),
+    ("socks", "the SOCKS proxy refuses: check address and login in `proxy`, percent-encoded"),
+    ("tunnel", "the proxy refuses to connect: check that it allows this address, and its log"),
+    ("dns error", "the name is not known here: check the address, or name the proxy that knows it in `proxy`"),
+];
+
+impl TransportError {
+    /// One sentence for the person who has to act, where the cause has a common remedy.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        let mut below = std::error::Error::source(self);
+        while let Some(cause) = below {
+            let text = cause.to_string().to_lowercase();
+            if let Some((_, advice)) = REMEDIES.iter().find(|(words, _)| text.contains(words)) {
+                return Some(advice);
+            }
+            below = cause.source();
+        }
+        None
+    }
+}

@@ -14,6 +14,9 @@ pub mod pull;
 pub mod quota;
 pub mod record;
 pub mod service;
+pub mod shape;
+#[cfg(test)]
+mod simulation;
 pub mod status;
 pub mod store;
 pub mod telemetry;

@@ -103,6 +103,18 @@ pub struct StoredFrame {
     pub body: Vec<u8>,
 }
 
+/// The lines of a frame's body, each with the LF that ends it.
+pub fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut from = 0;
+    let ends = memchr::memchr_iter(b'\n', body).map(|end| end + 1);
+    // A last line that nobody has ended is one all the same; behind an end there is none.
+    ends.chain((!body.is_empty() && !body.ends_with(b"\n")).then_some(body.len())).map(move |end| {
+        let line = &body[from..end];
+        from = end;
+        line
+    })
+}
+
 // A record's content never reaches a log, not even by way of an assertion.
 
 impl fmt::Debug for Frame {

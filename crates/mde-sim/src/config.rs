@@ -34,6 +34,8 @@ pub struct SimConfig {
     pub hunting: HuntingConfig,
     /// Exports.
     pub exports: ExportConfig,
+    /// What Microsoft Graph shows differently.
+    pub graph: GraphConfig,
     /// Services that [`crate::Sim::inputs_yaml`] asks for. All of them are served, whatever it asks. Default: alerts.
     pub services: Vec<Service>,
     /// How list answers are cut into pages.
@@ -162,6 +164,22 @@ pub struct ExportConfig {
     pub files: usize,
 }
 
+/// What Microsoft Graph shows differently from the classic API.
+#[derive(Clone, Debug)]
+pub struct GraphConfig {
+    /// How much later than the classic API Graph shows what happens to alerts. Default 0: at the same moment.
+    pub delay: Duration,
+    /// One alert in so many is kept away from Graph by a tuning rule; 0: none. Default 20.
+    pub tuned_one_in: u32,
+    /// One alert in so many has a companion of another product in its incident, which only Graph shows; 0: none. Default 5.
+    pub companion_one_in: u32,
+    /// Incidents with `$expand=alerts` are a 500 in a tenant with more alerts than this. Default 10,000.
+    pub expand_limit: usize,
+    /// Links carry `$skiptoken` and can pass `$skip=500`; else they carry `$skip`, and the service refuses its own links beyond
+    /// that. The vendor tells neither. Default: true.
+    pub skip_tokens: bool,
+}
+
 /// How list answers are cut into pages.
 #[derive(Clone, Debug)]
 pub struct PageConfig {
@@ -195,9 +213,9 @@ pub enum Order {
     Shuffled,
 }
 
-/// All application roles that a complete collector needs; the last one is Microsoft Graph's.
+/// All application roles that a complete collector needs; the last three are Microsoft Graph's.
 /// Source: permission tables of the vendor's API pages.
-pub const ALL_ROLES: [&str; 11] = [
+pub const ALL_ROLES: [&str; 13] = [
     "Alert.Read.All",
     "Machine.Read.All",
     "User.Read.All",
@@ -209,6 +227,8 @@ pub const ALL_ROLES: [&str; 11] = [
     "SecurityRecommendation.Read.All",
     "AdvancedQuery.Read.All",
     "ThreatHunting.Read.All",
+    "SecurityAlert.Read.All",
+    "SecurityIncident.Read.All",
 ];
 
 impl Default for SimConfig {
@@ -225,6 +245,7 @@ impl Default for SimConfig {
             investigations: InvestigationConfig::default(),
             hunting: HuntingConfig::default(),
             exports: ExportConfig::default(),
+            graph: GraphConfig::default(),
             services: vec![Service::Alerts],
             page: PageConfig::default(),
             quota: Family::ALL.iter().map(|family| (*family, family.documented())).collect(),
@@ -308,6 +329,12 @@ impl Default for HuntingConfig {
 impl Default for ExportConfig {
     fn default() -> Self {
         Self { rebuilt_every: Duration::from_secs(6 * 3_600), files: 3 }
+    }
+}
+
+impl Default for GraphConfig {
+    fn default() -> Self {
+        Self { delay: Duration::ZERO, tuned_one_in: 20, companion_one_in: 5, expand_limit: 10_000, skip_tokens: true }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::kind::{RequestKind, Service};
 use crate::quota::Family;
-use crate::scenario::Fault;
+use crate::scenario::{Fault, Retirement};
 use crate::sim::Core;
 use crate::ticks::Ticks;
 use axum::Router;
@@ -34,6 +34,10 @@ pub(crate) fn routes() -> Router<Arc<Core>> {
         .route("/secret", post(rotate_secret))
         .route("/tokens", axum::routing::delete(revoke_tokens))
         .route("/clock", post(set_clock))
+        .route("/graph/alerts", get(graph_alerts))
+        .route("/graph/incidents", get(incidents))
+        .route("/graph/incidents/{id}", post(merge_incidents))
+        .route("/retirement", post(retire).delete(revive))
 }
 
 /// Options of [`ledger`].
@@ -215,6 +219,61 @@ async fn set_clock(State(core): State<Arc<Core>>, body: Bytes) -> Reply {
     let clock: Clock = serde_json::from_slice(&body).map_err(unreadable)?;
     core.clock.set_offset(SignedDuration::from_secs(clock.offset_s));
     Ok(Json(json!({"now": core.clock.now().to_string()})))
+}
+
+/// `GET /_sim/graph/alerts`: the versions that Microsoft Graph shows now.
+async fn graph_alerts(State(core): State<Arc<Core>>) -> Reply {
+    Ok(Json(serde_json::to_value(core.world.graph_versions()).map_err(internal)?))
+}
+
+/// `GET /_sim/graph/incidents`: the versions of incidents, each with the number of its alerts.
+async fn incidents(State(core): State<Arc<Core>>) -> Reply {
+    Ok(Json(serde_json::to_value(core.world.incident_versions()).map_err(internal)?))
+}
+
+/// Body of [`merge_incidents`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Merge {
+    /// The incident that the alerts are moved to.
+    into: String,
+    /// When; default: now.
+    #[serde(default)]
+    at: Option<Ticks>,
+}
+
+/// `POST /_sim/graph/incidents/{id}`: moves its alerts to another one.
+async fn merge_incidents(State(core): State<Arc<Core>>, Path(id): Path<String>, body: Bytes) -> Reply {
+    let merge: Merge = serde_json::from_slice(&body).map_err(unreadable)?;
+    let at = merge.at.map_or_else(|| core.clock.now(), Ticks::timestamp);
+    let merged = core.world.merge_incidents(&id, &merge.into, at);
+    merged.map_err(|error| (StatusCode::CONFLICT, format!("failed to {error}\n")))?;
+    Ok(Json(json!({"id": merge.into})))
+}
+
+/// Body of [`retire`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct End {
+    /// When the classic API ends; default: now.
+    #[serde(default)]
+    at: Option<Ticks>,
+    /// How that looks.
+    how: Retirement,
+}
+
+/// `POST /_sim/retirement`
+async fn retire(State(core): State<Arc<Core>>, body: Bytes) -> Reply {
+    let end: End = serde_json::from_slice(&body).map_err(unreadable)?;
+    let at = end.at.map_or_else(|| core.clock.now(), Ticks::timestamp);
+    core.scenario.retire_classic(at, end.how);
+    Ok(Json(json!({"at": at.to_string()})))
+}
+
+/// `DELETE /_sim/retirement`
+async fn revive(State(core): State<Arc<Core>>) -> Reply {
+    core.scenario.revive_classic();
+    Ok(Json(json!({})))
 }
 
 /// A body that may be missing.

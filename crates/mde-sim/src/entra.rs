@@ -21,21 +21,30 @@ use std::time::Duration;
 use url::form_urlencoded;
 
 /// Resources a token can be for. Source: the vendor's lists of API addresses, current and older, of all clouds.
-const RESOURCES: [&str; 7] = [
+const RESOURCES: [&str; 9] = [
     "https://api.securitycenter.microsoft.com",
     "https://api.security.microsoft.com",
     "https://api.securitycenter.windows.com",
     "https://api-gcc.securitycenter.microsoft.us",
     "https://api-gov.securitycenter.microsoft.us",
     "https://securitycenter.onmicrosoft.com/windowsatpservice",
-    GRAPH,
+    GRAPH[0],
+    GRAPH[1],
+    GRAPH[2],
 ];
 
-/// Microsoft Graph as a resource.
-const GRAPH: &str = "https://graph.microsoft.com";
+/// Microsoft Graph as a resource, in every cloud that has its security part. This one simulator stands for all of them.
+const GRAPH: [&str; 3] =
+    ["https://graph.microsoft.com", "https://graph.microsoft.us", "https://dod-graph.microsoft.us"];
 
 /// Application roles that Microsoft Graph knows. All others are the Defender API's.
-const GRAPH_ROLES: [&str; 3] = ["ThreatHunting.Read.All", "SecurityAlert.Read.All", "SecurityIncident.Read.All"];
+const GRAPH_ROLES: [&str; 5] = [
+    "ThreatHunting.Read.All",
+    "SecurityAlert.Read.All",
+    "SecurityAlert.ReadWrite.All",
+    "SecurityIncident.Read.All",
+    "SecurityIncident.ReadWrite.All",
+];
 
 /// What an application proves itself with.
 #[derive(Clone, PartialEq, Eq)]
@@ -340,16 +349,17 @@ impl Entra {
     fn grant(&self, state: &mut State, index: usize, resource: &str, protocol: Protocol) -> Answer {
         let now = self.0.clock.now();
         let application = &state.applications[index];
+        let on_graph = GRAPH.contains(&resource);
         let caller = Caller {
             tenant_id: state.tenant_id.clone(),
             client_id: application.client_id.clone(),
             roles: application
                 .roles
                 .iter()
-                .filter(|role| GRAPH_ROLES.contains(&role.as_str()) == (resource == GRAPH))
+                .filter(|role| GRAPH_ROLES.contains(&role.as_str()) == on_graph)
                 .cloned()
                 .collect(),
-            on_graph: resource == GRAPH,
+            on_graph,
         };
         let expires = now
             .saturating_add(jiff::SignedDuration::try_from(state.lifetime).unwrap_or(jiff::SignedDuration::MAX))

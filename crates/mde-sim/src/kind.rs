@@ -20,10 +20,12 @@ pub enum Service {
     Investigations,
     /// Rows of hunting tables.
     AdvancedHunting,
+    /// Incidents, which only Microsoft Graph has.
+    Incidents,
 }
 
 impl Service {
-    /// Every service.
+    /// Every service that the Defender API has.
     pub const ALL: [Self; 7] = [
         Self::Alerts,
         Self::Machines,
@@ -44,6 +46,7 @@ impl Service {
             Self::Recommendations => "recommendations",
             Self::Investigations => "investigations",
             Self::AdvancedHunting => "advanced_hunting",
+            Self::Incidents => "incidents",
         }
     }
 }
@@ -122,6 +125,16 @@ pub enum RequestKind {
     Hunting,
     /// A hunting query on Microsoft Graph.
     GraphHunting,
+    /// The alert list of Microsoft Graph.
+    GraphAlerts,
+    /// One alert of Microsoft Graph by id.
+    GraphAlert,
+    /// The incident list of Microsoft Graph.
+    Incidents,
+    /// One incident by id.
+    Incident,
+    /// Alerts of an incident.
+    IncidentAlerts,
     /// JSON export `SoftwareVulnerabilitiesByMachine`.
     ExportVulnerabilities,
     /// JSON export `SoftwareVulnerabilityChangesByMachine`.

@@ -20,12 +20,23 @@ const KEPT_REQUESTS: usize = 65_536;
 /// Rows of an answer, as the books count them.
 #[derive(Clone, Debug)]
 pub(crate) enum Rows {
-    /// Versions of alerts.
-    Versions(Vec<VersionKey>),
+    /// Versions of alerts or incidents.
+    Versions(Listing, Vec<VersionKey>),
     /// Entities of another service, each by [`mark`].
     Entities(Service, Vec<u64>),
     /// So many rows that are not entities of a service: of related lists and exports.
     Other(u64),
+}
+
+/// A list whose rows are known by their versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listing {
+    /// Alerts of the classic API.
+    Alerts,
+    /// Alerts of Microsoft Graph.
+    GraphAlerts,
+    /// Incidents of Microsoft Graph. What a version's `evidence` counts is alerts.
+    Incidents,
 }
 
 /// What became of an answer.
@@ -104,7 +115,7 @@ struct State {
     /// Answers of 429 that the quota, not a script, gave.
     throttled: u64,
     /// Versions in whole answers, and how often each was in one.
-    versions: BTreeMap<VersionKey, u64>,
+    versions: BTreeMap<Listing, BTreeMap<VersionKey, u64>>,
     /// Arrivals in the last hour, and the peak so far. Unit: the clock's elapsed time.
     arrivals: BTreeMap<Family, (VecDeque<Duration>, Peak)>,
 }
@@ -122,6 +133,10 @@ pub(crate) struct Summary {
     distinct_versions: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     versions: Option<Vec<CountedVersion>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graph_versions: Option<Vec<CountedVersion>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident_versions: Option<Vec<CountedVersion>>,
 }
 
 /// A version and how often a whole answer had it.
@@ -162,9 +177,14 @@ impl Ledger {
         self.state().rows
     }
 
-    /// Versions in answers that went out whole, and how often each was in one.
+    /// Versions in answers of the classic alert list that went out whole, and how often each was in one.
     pub fn versions_served(&self) -> BTreeMap<VersionKey, u64> {
-        self.state().versions.clone()
+        self.versions_served_by(Listing::Alerts)
+    }
+
+    /// The same of any list.
+    pub fn versions_served_by(&self, listing: Listing) -> BTreeMap<VersionKey, u64> {
+        self.state().versions.get(&listing).cloned().unwrap_or_default()
     }
 
     /// Rows of one service's own list or queries handed over so far.
@@ -172,21 +192,24 @@ impl Ledger {
         self.state().service_rows.get(&service).copied().unwrap_or_default()
     }
 
-    /// Different entities of a service in answers that went out whole. Hunting rows that are equal count once.
+    /// Different entities of a service in answers of either API that went out whole. Hunting rows that are equal count once.
     pub fn entities_served(&self, service: Service) -> usize {
         let state = self.state();
         match service {
-            Service::Alerts => state.versions.keys().map(|version| &version.id).collect::<BTreeSet<_>>().len(),
+            Service::Alerts | Service::Incidents => {
+                state.versions_of(service).map(|(version, _)| &version.id).collect::<BTreeSet<_>>().len()
+            }
             _ => state.entities.range((service, 0)..=(service, u64::MAX)).count(),
         }
     }
 
-    /// How often whole answers of a service's own list or queries had this entity; a hunting row is named by its JSON.
+    /// How often whole answers of a service's own list or queries had this entity, on either API; a hunting row is named by its
+    /// JSON.
     pub fn times_served(&self, service: Service, id: &str) -> u64 {
         let state = self.state();
         match service {
-            Service::Alerts => {
-                state.versions.iter().filter(|(version, _)| version.id == id).map(|(_, times)| times).sum()
+            Service::Alerts | Service::Incidents => {
+                state.versions_of(service).filter(|(version, _)| version.id == id).map(|(_, times)| times).sum()
             }
             _ => state.entities.get(&(service, mark(id.as_bytes()))).copied().unwrap_or_default(),
         }
@@ -234,8 +257,11 @@ impl Ledger {
     /// The books as one document; the versions, which may be many, when asked for.
     pub(crate) fn summary(&self, with_versions: bool) -> Summary {
         let state = self.state();
-        let versions =
-            state.versions.iter().map(|(version, times)| CountedVersion { version: version.clone(), times: *times });
+        let served = |listing: Listing| state.versions.get(&listing).into_iter().flatten();
+        let counted = |listing: Listing| {
+            let versions = served(listing);
+            versions.map(|(version, times)| CountedVersion { version: version.clone(), times: *times }).collect()
+        };
         Summary {
             requests: state.counts.clone(),
             families: state.family_counts.iter().map(|(family, count)| (family.name(), *count)).collect(),
@@ -248,8 +274,10 @@ impl Ledger {
                 .collect(),
             throttled: state.throttled,
             peaks: state.arrivals.iter().map(|(family, (_, peak))| (family.name(), *peak)).collect(),
-            distinct_versions: state.versions.len(),
-            versions: with_versions.then(|| versions.collect()),
+            distinct_versions: served(Listing::Alerts).count(),
+            versions: with_versions.then(|| counted(Listing::Alerts)),
+            graph_versions: with_versions.then(|| counted(Listing::GraphAlerts)),
+            incident_versions: with_versions.then(|| counted(Listing::Incidents)),
         }
     }
 
@@ -322,6 +350,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The request's number.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Writes down the status of the answer.
     pub(crate) fn answered(&self, status: u16) {
         self.ledger.change(self.number, |state, place| {
@@ -371,9 +404,10 @@ impl State {
     /// Enters rows of an answer that went out whole.
     fn enter(&mut self, rows: Rows) {
         match rows {
-            Rows::Versions(versions) => {
+            Rows::Versions(listing, versions) => {
+                let known = self.versions.entry(listing).or_default();
                 for version in versions {
-                    *self.versions.entry(version).or_default() += 1;
+                    *known.entry(version).or_default() += 1;
                 }
             }
             Rows::Entities(service, marks) => {
@@ -384,13 +418,28 @@ impl State {
             Rows::Other(_) => {}
         }
     }
+
+    /// Versions in whole answers of a service's lists.
+    fn versions_of(&self, service: Service) -> impl Iterator<Item = (&VersionKey, &u64)> {
+        self.versions.iter().filter(move |(listing, _)| listing.service() == service).flat_map(|(_, versions)| versions)
+    }
+}
+
+impl Listing {
+    /// Whose list it is.
+    fn service(self) -> Service {
+        match self {
+            Self::Alerts | Self::GraphAlerts => Service::Alerts,
+            Self::Incidents => Service::Incidents,
+        }
+    }
 }
 
 impl Rows {
     /// How many they are.
     pub(crate) fn count(&self) -> u64 {
         match self {
-            Self::Versions(versions) => versions.len() as u64,
+            Self::Versions(_, versions) => versions.len() as u64,
             Self::Entities(_, marks) => marks.len() as u64,
             Self::Other(count) => *count,
         }
@@ -399,7 +448,7 @@ impl Rows {
     /// Whose they are.
     fn service(&self) -> Option<Service> {
         match self {
-            Self::Versions(_) => Some(Service::Alerts),
+            Self::Versions(listing, _) => Some(listing.service()),
             Self::Entities(service, _) => Some(*service),
             Self::Other(_) => None,
         }
@@ -426,56 +475,4 @@ impl std::fmt::Debug for Ledger {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ledger() -> (Ledger, SimClock) {
-        let clock = SimClock::manual("2026-11-24T00:00:00Z".parse().unwrap());
-        (Ledger::new(clock.clone()), clock)
-    }
-
-    fn version(id: &str) -> VersionKey {
-        VersionKey { id: id.to_owned(), last_update_time: "2026-11-24T00:00:00Z".to_owned(), evidence: 1 }
-    }
-
-    #[test]
-    fn versions_count_only_when_the_answer_went_out_whole() {
-        let (ledger, _) = ledger();
-        for outcome in [Some(Outcome::Whole), Some(Outcome::Whole), Some(Outcome::Lost), None] {
-            let mut entry = ledger.open(RequestKind::Alerts, None, "/api/alerts", "");
-            entry.handed_over(Rows::Versions(vec![version("a")]));
-            if let Some(outcome) = outcome {
-                entry.close(outcome);
-            }
-        }
-        assert_eq!(ledger.versions_served(), BTreeMap::from([(version("a"), 2)]));
-        assert_eq!(ledger.rows_served(), 4);
-        let outcomes: Vec<_> = ledger.requests().iter().map(|request| request.outcome).collect();
-        assert_eq!(outcomes, [Outcome::Whole, Outcome::Whole, Outcome::Lost, Outcome::Cut]);
-    }
-
-    #[test]
-    fn the_peak_is_of_any_sliding_minute_and_not_of_whole_ones() {
-        let (ledger, clock) = ledger();
-        for pause in [0, 50, 8, 3, 100] {
-            clock.advance(Duration::from_secs(pause));
-            ledger.open(RequestKind::Alerts, Some(Family::Alerts), "", "");
-        }
-        assert_eq!(ledger.peak(Family::Alerts), Peak { minute: 3, hour: 5 });
-    }
-
-    #[tokio::test]
-    async fn a_wait_ends_with_the_row_it_waits_for() {
-        let (ledger, _) = ledger();
-        let waiting = tokio::spawn({
-            let ledger = ledger.clone();
-            async move { ledger.wait_rows_served(2).await }
-        });
-        let mut entry = ledger.open(RequestKind::Alerts, None, "", "");
-        entry.handed_over(Rows::Versions(vec![version("a")]));
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        entry.handed_over(Rows::Versions(vec![version("b")]));
-        waiting.await.unwrap();
-    }
-}
+mod tests;

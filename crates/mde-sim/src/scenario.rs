@@ -2,7 +2,7 @@
 
 use crate::kind::RequestKind;
 use crate::world::World;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -100,6 +100,13 @@ pub enum Fault {
     LinkRefused,
     /// The list has another order with each walk; a walk begins where nothing is skipped.
     Reordered,
+    /// A list is a 206: one of the providers behind Microsoft Graph failed, and its rows, every second one, are missing.
+    Partial {
+        /// The provider's status, for example 403 or 504.
+        status: u16,
+        /// How long it took. Unit: milliseconds.
+        ms: u64,
+    },
     /// A hunting query is a 429: computing time is used up.
     ComputeExhausted {
         /// The wait. Unit: seconds.
@@ -149,6 +156,18 @@ pub enum CutEnd {
     Complete,
 }
 
+/// How the end of the classic API looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retirement {
+    /// 410 with an error document.
+    Gone,
+    /// The connection is reset before any answer. (Microsoft Graph shares the port, so that it cannot be closed.)
+    Reset,
+    /// Both in turn, 410 first.
+    InTurn,
+}
+
 /// One of the simulated servers, which may have clocks of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -188,6 +207,10 @@ struct State {
     by_requests: Vec<Counter>,
     /// Actions after every so many rows.
     by_rows: Vec<Counter>,
+    /// When the classic API ends, and how that looks.
+    retirement: Option<(Timestamp, Retirement)>,
+    /// Requests that met its end so far.
+    met_retirement: u64,
     /// How far each server's `Date` header is off.
     api_date_skew: SignedDuration,
     /// The same for the token endpoint.
@@ -276,6 +299,28 @@ impl Scenario {
     /// Does something to the world after every `every` rows of list answers, once for each time the count is reached.
     pub fn after_rows(&self, every: u64, action: impl Fn(&World) + Send + Sync + 'static) {
         self.state().by_rows.push(Counter { kind: None, seen: 0, every: every.max(1), action: Arc::new(action) });
+    }
+
+    /// The classic API, exports and its hunting included, ends at that time of the simulated clock. Tokens and Graph stay.
+    pub fn retire_classic(&self, at: Timestamp, how: Retirement) {
+        self.state().retirement = Some((at, how));
+    }
+
+    /// The classic API answers again, or goes on doing so.
+    pub fn revive_classic(&self) {
+        self.state().retirement = None;
+    }
+
+    /// What a request to the classic API meets at that time, when the API has ended: `Gone` or `Reset`.
+    pub(crate) fn retired(&self, now: Timestamp) -> Option<Retirement> {
+        let mut state = self.state();
+        let (_, how) = state.retirement.filter(|(at, _)| *at <= now)?;
+        state.met_retirement += 1;
+        Some(match how {
+            Retirement::InTurn if state.met_retirement.is_multiple_of(2) => Retirement::Reset,
+            Retirement::InTurn => Retirement::Gone,
+            how => how,
+        })
     }
 
     /// Makes the `Date` header of one server wrong; the rest of it keeps the clock. Positive: ahead.

@@ -1,7 +1,7 @@
 //! The simulator as one thing: its parts, its address, its life.
 
 use crate::clock::SimClock;
-use crate::config::{PageConfig, SimConfig};
+use crate::config::{GraphConfig, PageConfig, SimConfig};
 use crate::connection::{Break, Connection, ConnectionLost};
 use crate::control;
 use crate::defender;
@@ -71,6 +71,8 @@ pub(crate) struct Core {
     services: Vec<Service>,
     /// Whether an empty machine list is a 404.
     pub(crate) empty_is_404: bool,
+    /// What Microsoft Graph shows differently.
+    pub(crate) graph: GraphConfig,
 }
 
 impl Sim {
@@ -169,13 +171,24 @@ impl Core {
     fn new(config: SimConfig, address: SocketAddr) -> Self {
         let plan = Plan::of(&config);
         let SimConfig {
-            seed, clock, mut alerts, machines, exports, services, page, quota, token_lifetime, roles, ..
+            seed,
+            clock,
+            mut alerts,
+            machines,
+            exports,
+            graph,
+            services,
+            page,
+            quota,
+            token_lifetime,
+            roles,
+            ..
         } = config;
         if machines.count > 0 {
             alerts.machines = u32::try_from(machines.count).unwrap_or(u32::MAX);
         }
         let entra = Entra::new(seed, clock.clone(), roles, token_lifetime);
-        let recipe = Recipe { seed, tenant_id: entra.credentials().tenant_id, config: alerts };
+        let recipe = Recipe { seed, tenant_id: entra.credentials().tenant_id, config: alerts, graph: graph.clone() };
         Self {
             address,
             seed,
@@ -189,6 +202,7 @@ impl Core {
             export_files: exports.files,
             services,
             empty_is_404: machines.empty_is_404,
+            graph,
             clock,
         }
     }
@@ -209,13 +223,9 @@ impl Core {
         let Credentials { tenant_id, client_id, client_secret } = self.entra.credentials();
         let (seed, base) = (self.seed, self.base_url());
         let services: String = self.services.iter().map(|service| service_yaml(*service)).collect();
-        let graph = match self.services.contains(&Service::AdvancedHunting) {
-            true => format!("    override_graph_base_url: {base}\n"),
-            false => String::new(),
-        };
         format!(
             "inputs:\n  simulated:\n    id: mde-sim-{seed}\n    enabled: true\n    credentials:\n      tenant_id: {tenant_id}\n      client_id: {client_id}\n      \
-             client_secret: \"{client_secret}\"\n    override_api_base_url: {base}\n    override_token_url: {base}\n{graph}    services:\n{services}"
+             client_secret: \"{client_secret}\"\n    override_api_base_url: {base}\n    override_token_url: {base}\n    override_graph_base_url: {base}\n    services:\n{services}"
         )
     }
 

@@ -67,6 +67,20 @@ impl Tokens {
         self.identity.changed()
     }
 
+    /// Asks for a token although the one that is held may be good still, because the credential or what it may do has
+    /// changed. Where that fails, the one that is held stays. Does nothing before the first token was asked for.
+    pub async fn renew(&self) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
+        if self.held().asked == 0 {
+            return Ok(());
+        }
+        let outcome = self.ask().await;
+        let failure = outcome.as_ref().err().cloned();
+        // Who calls the API gets the old one from `token` for as long as it is good.
+        self.note(outcome).ok();
+        failure.map_or(Ok(()), Err)
+    }
+
     /// What is known, for a moment. Nothing that is held here is left half changed by a panic.
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)

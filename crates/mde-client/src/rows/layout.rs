@@ -27,8 +27,6 @@ pub(crate) enum Member {
     Context,
     /// The columns of a hunting answer.
     Schema,
-    /// What a hunting query has cost.
-    Stats,
     /// When the files of an export were made.
     Generated,
     /// Everything else is passed over.
@@ -43,7 +41,7 @@ const COLLECTION: &[(&str, Member)] = &[
     ("@odata.context", Member::Context),
 ];
 /// See [`COLLECTION`].
-const HUNTING: &[(&str, Member)] = &[("results", Member::Rows), ("schema", Member::Schema), ("stats", Member::Stats)];
+const HUNTING: &[(&str, Member)] = &[("results", Member::Rows), ("schema", Member::Schema)];
 /// See [`COLLECTION`].
 const EXPORT_FILES: &[(&str, Member)] = &[("exportFiles", Member::Rows), ("generatedTime", Member::Generated)];
 
@@ -88,8 +86,6 @@ pub(crate) struct Annotations {
     pub context: Option<String>,
     /// The columns of a hunting answer.
     pub columns: Option<Vec<Column>>,
-    /// The statistics of a hunting answer, as JSON.
-    pub stats: Option<String>,
     /// When the files of an export were made.
     pub generated: Option<String>,
 }
@@ -106,7 +102,6 @@ impl Annotations {
             Member::Count => self.count = serde_json::from_slice(text).ok(),
             Member::Context => self.context = serde_json::from_slice(text).ok(),
             Member::Schema => self.columns = columns(text),
-            Member::Stats => self.stats = String::from_utf8(text.to_vec()).ok(),
             Member::Generated => self.generated = serde_json::from_slice(text).ok(),
             Member::Rows | Member::Other => {}
         }

@@ -6,7 +6,6 @@
 use super::layout::{Annotations, Layout, Member};
 use super::scanner::{Scan, is_blank};
 use bytes::Bytes;
-use std::hash::Hasher;
 
 /// Largest key or annotation (a next link, a schema). Unit: bytes. Links with tokens are some kilobytes.
 const SMALL_CAP: usize = 64 * 1024;
@@ -111,8 +110,6 @@ pub(crate) struct Splitter {
     seen_rows: bool,
     /// Rows so far.
     rows: u64,
-    /// A running hash over the rows.
-    digest: std::hash::DefaultHasher,
     /// What was read beside them.
     annotations: Annotations,
 }
@@ -131,7 +128,6 @@ impl Splitter {
             cap,
             seen_rows: false,
             rows: 0,
-            digest: std::hash::DefaultHasher::new(),
             annotations: Annotations::default(),
         }
     }
@@ -169,10 +165,10 @@ impl Splitter {
         &self.annotations
     }
 
-    /// The body has ended: how many rows there were and the digest of them, if it was whole.
-    pub fn end(&self) -> Result<(u64, u64), Fault> {
+    /// The body has ended: how many rows there were, if it was whole.
+    pub fn end(&self) -> Result<u64, Fault> {
         match (self.place, self.seen_rows) {
-            (Place::End, true) => Ok((self.rows, self.digest.finish())),
+            (Place::End, true) => Ok(self.rows),
             (Place::End, false) => Err(Fault::NotAPage),
             _ => Err(Fault::Cut),
         }
@@ -220,16 +216,7 @@ impl Splitter {
                 Role::Key | Role::Member(_) => (SMALL_CAP, Fault::NotAPage),
             };
             if self.carry.len() + (to - from) > cap {
-                if role != Role::Member(Member::Stats) {
-                    return Err(fault);
-                }
-                // Nobody depends on the statistics: too many of them are passed over.
-                self.carry.clear();
-                self.place = match end {
-                    Some(_) => Place::AfterMember,
-                    None => Place::Token(Role::Member(Member::Other)),
-                };
-                return Ok(false);
+                return Err(fault);
             }
             if end.is_some() && self.carry.is_empty() {
                 self.found = Found::Chunk(from, to);
@@ -250,10 +237,6 @@ impl Splitter {
             Role::Key => Ok(Place::Colon(self.layout.member(self.row()).ok_or(Fault::NotAPage)?)),
             Role::Element => {
                 self.rows += 1;
-                let row = self.found.bytes(&self.chunk, &self.carry);
-                self.digest.write(row);
-                // A border, so that the digest tells [1,11] from [11,1].
-                self.digest.write_u8(b',');
                 Ok(Place::AfterElement)
             }
             // It was passed over: nothing of it has been found.

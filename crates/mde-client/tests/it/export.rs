@@ -67,7 +67,6 @@ async fn pages_of_an_export_are_walked_by_their_tokens() {
     let mut seen = 0;
     loop {
         let end = client.get(&get).await.expect("a head").page.rest().await.expect("a page");
-        guard.page(&end).expect("another page");
         seen += end.rows;
         match end.next_link {
             None => break,

@@ -3,6 +3,7 @@
 mod auth;
 mod client;
 mod export;
+mod graph;
 mod hunting;
 mod page;
 mod script;

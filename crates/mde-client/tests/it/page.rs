@@ -121,11 +121,9 @@ async fn links_are_followed_on_the_configured_base_only() {
 
     let mut guard = LinkGuard::new(&alerts());
     let end = client.get(&alerts()).await.expect("a head").page.rest().await.expect("a page");
-    guard.page(&end).expect("a first page");
     let Some(Link::Follow(link)) = end.next_link else { panic!("the vendor's host is followed: {end:?}") };
     guard.admit(&link).expect("a first link");
-    let end = client.get(&alerts().follow(&link)).await.expect("a head").page.rest().await.expect("a page");
-    guard.page(&end).expect("another page");
+    client.get(&alerts().follow(&link)).await.expect("a head").page.rest().await.expect("another page");
 
     let last = script.asked().pop().expect("three requests");
     assert_eq!(last.url.as_str(), "https://api.example/prefix/api/alerts?%24skip=1");

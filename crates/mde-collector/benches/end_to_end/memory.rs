@@ -1,8 +1,9 @@
-//! Peak memory of the main job: alerts to both kinds of output at once, and snapshots of tenants of two sizes.
+//! Peak memory of the main job: alerts to both kinds of output at once, snapshots of tenants of two sizes, and all counts.
 
 use crate::tenant::Tenant;
 use crate::{Verdict, collector, median, receiver};
 use clap::Args;
+use mde_collector::service::SERVICES;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -23,6 +24,12 @@ pub struct Memory {
     /// The largest peak that passes. Unit: MiB.
     #[arg(long, value_name = "MIB", default_value_t = 40.0)]
     limit: f64,
+    /// Machines of simulated tenants of which all counts are had that a run can have within an hour; 0: none.
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "100000")]
+    counts: Vec<usize>,
+    /// The largest peak with counts that passes. Unit: MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 64.0)]
+    counts_limit: f64,
     /// The largest ratio between the peaks of the last and the first number of machines that passes.
     #[arg(long, value_name = "RATIO", default_value_t = 1.1)]
     growth: f64,
@@ -33,13 +40,13 @@ impl Memory {
     pub async fn run(self) -> Verdict {
         let mut reached = true;
         for alerts in self.alerts {
-            reached &= peak("alerts", alerts, true).await? <= self.limit;
+            reached &= peak("alerts", alerts, Kind::OverTls).await? <= self.limit;
         }
         let mut peaks = Vec::new();
         for machines in self.machines {
             let mut runs = Vec::new();
             for _ in 0..self.runs.max(1) {
-                runs.push(peak("machines", machines, false).await?);
+                runs.push(peak("machines", machines, Kind::Plain).await?);
             }
             peaks.push(median(runs));
             reached &= peaks.iter().all(|peak| *peak <= self.limit);
@@ -52,19 +59,47 @@ impl Memory {
             );
             reached &= last / first <= self.growth;
         }
-        println!("limit {} MiB", self.limit);
+        for machines in self.counts.into_iter().filter(|machines| *machines > 0) {
+            reached &= peak("machines", machines, Kind::Counted).await? <= self.counts_limit;
+        }
+        println!("limit {} MiB, with counts {} MiB", self.limit, self.counts_limit);
         Ok(reached)
     }
 }
 
-/// One run for a service with a file, and with a TLS output beside it or not; gives its peak. Unit: MiB.
-async fn peak(service: &str, count: usize, over_tls: bool) -> Result<f64, Box<dyn Error>> {
-    let tenant = Tenant::start(service, count)?;
+/// What a run has beside the service's list and a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing.
+    Plain,
+    /// A TLS output.
+    OverTls,
+    /// All services that have counts, and all of these that need no call for each entity: for logon users the vendor's quota makes
+    /// days of 100,000 machines.
+    Counted,
+}
+
+/// One run for a service; gives its peak. Unit: MiB.
+async fn peak(service: &str, count: usize, kind: Kind) -> Result<f64, Box<dyn Error>> {
+    let mut tenant = Tenant::start(service, count)?;
+    let over_tls = kind == Kind::OverTls;
+    let mut more = vec!["--drain-timeout", "10m"];
+    if kind == Kind::Counted {
+        tenant.inputs = tenant.inputs.replace("    services:\n", "    quota: {share: 1.0}\n    services:\n");
+        for def in SERVICES.iter().filter(|def| !def.counts.is_empty()) {
+            let in_bulk = def.counts.iter().filter(|count| !count.bulk.is_empty());
+            let flags: Vec<String> = in_bulk.map(|count| format!("{}: true", count.option)).collect();
+            // In bulk whatever the size, and with all of the quota: single calls would last an hour.
+            let asking = format!("      {}: {{enrichment: {{method: bulk}}, {}}}\n", def.name, flags.join(", "));
+            tenant.inputs = tenant.inputs.replace(&format!("      {}:\n", def.name), &asking);
+            more.extend(["--service", def.name]);
+        }
+    }
     let folder = collector::folder()?;
     let (receiver, devo) = receiver::start(folder.path()).await?;
     let files = "  files:\n    type: file\n    config:\n      path: out/events.ndjson\n";
     let config = format!("{}outputs:\n{files}{}", tenant.inputs, if over_tls { &devo } else { "" });
-    let used = collector::once(folder.path(), service, &config, &["--drain-timeout", "10m"]).await?;
+    let used = collector::once(folder.path(), service, &config, &more).await?;
     let lines = lines(&folder.path().join("out/events.ndjson"))?;
     let received = if over_tls { receiver.event_count() } else { lines };
     if used.exit_code != 0 || lines != received || lines < count as u64 {
@@ -76,7 +111,8 @@ async fn peak(service: &str, count: usize, over_tls: bool) -> Result<f64, Box<dy
     }
     let peak = used.peak as f64 / f64::from(1 << 20);
     println!(
-        "{count} {service}, {lines} events: peak {peak:.1} MiB, {:.2} CPU s, {:.2} s, {:.0} events/s, {:.1} CPU s per million events",
+        "{count} {service}{}, {lines} events: peak {peak:.1} MiB, {:.2} CPU s, {:.2} s, {:.0} events/s, {:.1} CPU s per million events",
+        if kind == Kind::Counted { " with all services and counts" } else { "" },
         used.processor,
         used.wall,
         lines as f64 / used.wall,

@@ -1,16 +1,17 @@
 //! `check`: everything that is wrong, at once, and everybody that a configuration names asked for once.
 
 use super::{DENIED, DONE, Format, PARTLY, Source, USAGE, give, quotas, say};
-use crate::config::{Config, Options};
+use crate::config::{Config, Options, Persistence};
 use crate::pipeline::check::{Finding, Verdict, check};
 use crate::pipeline::clock::{Clock, SystemClock};
+use crate::store::sqlite;
 use clap::Args;
 use std::sync::Arc;
 
 /// Look at the configuration, and ask everybody that it names. Sends no event.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 all is well, warnings apart; 1 something cannot be reached or fails; 2 the configuration is wrong; 3 a right is missing.\n\nExamples:\n  mde-collector check --config config.yaml\n  mde-collector check --offline --config config.yaml\n  mde-collector check --config config.yaml --format json"
+    after_help = "Exit codes: 0 all is well, warnings apart; 1 something cannot be reached or fails; 2 the configuration is wrong; 3 a right is missing.\n\nExamples:\n  mde-collector check --config config.yaml\n  mde-collector check --offline --config config.yaml\n  mde-collector check --config config.yaml --format json\n  mde-collector check --offline --format json --config config.yaml   (what is wrong, for editors and CI)"
 )]
 pub struct Check {
     #[command(flatten)]
@@ -24,7 +25,7 @@ pub struct Check {
     /// Only this input; may be given several times.
     #[arg(long = "tenant", value_name = "NAME")]
     tenants: Vec<String>,
-    /// Form of the answer.
+    /// Form of the answer; `json` also for what is wrong with the configuration, each problem with its place.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -32,15 +33,15 @@ pub struct Check {
 impl Check {
     /// Checks, and gives the exit code.
     pub async fn run(self) -> u8 {
-        let options = Options { strict: self.strict || !self.offline, offline: self.offline };
-        let loaded = match self.source.load_or_say(options) {
+        let options = Options { strict: self.strict || !self.offline, offline: self.offline, ..Options::default() };
+        let loaded = match self.source.load_or_tell(options, self.format) {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
-        if let Err(told) = super::known_tenants(&loaded.config, &self.tenants) {
+        if let Err(told) = super::known_tenants(&loaded.config.inputs, &self.tenants) {
             return told;
         }
-        let findings = match self.offline {
+        let mut findings = match self.offline {
             true => read(&loaded.config),
             false => {
                 let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -58,12 +59,32 @@ impl Check {
                 }
             }
         };
+        findings.extend(change_over(&loaded.config));
         match self.format {
             Format::Json => give(serde_json::to_string_pretty(&findings).expect("a finding is plain data")),
             Format::Table => give(table(&findings).trim_end()),
         }
         code(&findings)
     }
+}
+
+/// Files of the official collector in a state folder that ours has not begun: what they know is to be taken over first.
+fn change_over(config: &Config) -> Option<Finding> {
+    let Persistence::Filesystem { directory } = &config.globals.persistence else { return None };
+    let found = sqlite::foreign_files(directory).unwrap_or_default();
+    let is_official = |name: &&String| name.len() == 32 && name.bytes().all(|octet| octet.is_ascii_hexdigit());
+    let count = found.iter().filter(is_official).count();
+    (count > 0 && !sqlite::is_begun(directory)).then(|| Finding {
+        kind: "state",
+        tenant: None,
+        name: None,
+        verdict: Verdict::Warn,
+        found: format!("{count} files of the official collector lie in {}", directory.display()),
+        fix: Some(format!(
+            "stop it, then `state import-official {}` with this configuration goes on where it stood; without that the first pull reaches 7 days back, or to `historical_poll_datetime`",
+            directory.display()
+        )),
+    })
 }
 
 /// What is known without asking anybody.

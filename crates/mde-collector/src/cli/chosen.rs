@@ -28,7 +28,7 @@ impl Chosen {
             };
             services.push(found.name.to_owned());
         }
-        super::known_tenants(config, &self.tenants)?;
+        super::known_tenants(&config.inputs, &self.tenants)?;
         Ok(Self { services, tenants: self.tenants })
     }
 }

@@ -18,10 +18,13 @@ pub struct Config {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// JSON Schema, for editors.
+    #[command(after_help = "Example:\n  mde-collector config schema > mde-collector.schema.json")]
     Schema,
     /// A commented configuration with every key.
+    #[command(after_help = "Example:\n  mde-collector config example > config.yaml")]
     Example,
     /// A configuration of the official collector in our own layout, and on stderr what was changed.
+    #[command(after_help = "Example:\n  mde-collector config convert --config official.yaml > config.yaml")]
     Convert(Source),
 }
 
@@ -50,7 +53,9 @@ fn converted(source: &Source) -> u8 {
     match convert(original, &|name| std::env::var(name).ok()) {
         Ok(converted) => {
             converted.changes.iter().for_each(say);
-            say(format_args!("{} changes; comments are not carried over", converted.changes.len()));
+            let count = converted.changes.len();
+            let noun = if count == 1 { "change" } else { "changes" };
+            say(format_args!("{count} {noun}; comments are not carried over"));
             give(converted.text.trim_end());
             DONE
         }

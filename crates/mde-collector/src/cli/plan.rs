@@ -81,7 +81,7 @@ impl Plan {
             Err(code) => return code,
         };
         let config = loaded.config;
-        if let Err(told) = known_tenants(&config, &self.tenants) {
+        if let Err(told) = known_tenants(&config.inputs, &self.tenants) {
             return told;
         }
         let quotas = match quotas(&config, &config.globals.persistence).await {

@@ -1,10 +1,11 @@
 //! `run`: the main job.
 
 use super::chosen::Chosen;
-use super::signals::Signals;
+use super::signals::{self, Hangups};
 use super::{DENIED, DONE, PARTLY, Source, USAGE, place, quotas, say};
 use crate::config::{Config, Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
+use crate::pipeline::reload::{self, InUse, Outside};
 use crate::pipeline::run::{self, Ended, RunError};
 use crate::quota::Quotas;
 use crate::status::{Board, Notes};
@@ -13,10 +14,13 @@ use crate::web::{self, Serving, Sight};
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Pull and deliver until stopped.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mde-collector run --config config.yaml\n  \
+                        mde-collector run --config config.yaml --once --service alerts --tenant acme\n  \
+                        mde-collector run --job_config_loc job.json --collector_config_loc collector.json")]
 pub struct Run {
     #[command(flatten)]
     source: Source,
@@ -31,7 +35,7 @@ pub struct Run {
     /// At a signal: how long outputs may take.
     #[arg(long, default_value = "10s", value_parser = duration)]
     stop_timeout: Duration,
-    /// Keep nothing: state in memory.
+    /// Keep nothing (official spelling): state in memory, so the next start reads everything anew.
     #[arg(long)]
     no_save_state: bool,
 }
@@ -62,6 +66,26 @@ pub async fn page(
     })
 }
 
+/// Serves the page of whatever configuration is in use, until nobody tells of another one any more.
+async fn pages(
+    mut served: Option<Serving>,
+    mut used: watch::Receiver<InUse>,
+    (store, board, persistence): (Arc<dyn Store>, Board, Persistence),
+) {
+    while used.changed().await.is_ok() {
+        // The port is free again before it is asked for.
+        if let Some(page) = served.take() {
+            page.stop().await;
+        }
+        let InUse { config, quotas } = used.borrow_and_update().clone();
+        // What keeps it from being served has been said, and stops nothing else.
+        served = page(&config, &persistence, (&store, &quotas, &board)).await.unwrap_or_default();
+    }
+    if let Some(page) = served {
+        page.stop().await;
+    }
+}
+
 /// `90s`, `10m`, `1h`, `500ms`; a bare number is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -84,14 +108,15 @@ impl Run {
             Err(code) => return code,
         };
         let config = Arc::new(loaded.config);
+        let texts = (loaded.own, loaded.references);
         let Chosen { services, tenants } = match self.chosen.resolve(&config) {
             Ok(chosen) => chosen,
             Err(code) => return code,
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now = place::wall();
-        let persistence = if self.no_save_state { &Persistence::Memory } else { &config.globals.persistence };
-        let opened = match persistence {
+        let persistence = if self.no_save_state { Persistence::Memory } else { config.globals.persistence.clone() };
+        let opened = match &persistence {
             Persistence::Memory => sqlite::open_memory(now).await,
             Persistence::Filesystem { directory } => {
                 if let Ok(foreign) = sqlite::foreign_files(directory)
@@ -110,7 +135,7 @@ impl Run {
             Ok(store) => Arc::new(store),
             Err(error) => return place::unusable(&error),
         };
-        let quotas = match quotas(&config, persistence).await {
+        let quotas = match quotas(&config, &persistence).await {
             Ok(quotas) => Arc::new(quotas),
             Err(told) => return told,
         };
@@ -119,8 +144,8 @@ impl Run {
             Err(error) => return place::unusable(&error),
         };
         let board = Board::after(Notes::read(&notes));
-        let page = match page(&config, persistence, (&store, &quotas, &board)).await {
-            Ok(page) => page,
+        let served = match page(&config, &persistence, (&store, &quotas, &board)).await {
+            Ok(served) => served,
             Err(told) => return told,
         };
         let options = run::Options {
@@ -130,21 +155,28 @@ impl Run {
             drain_timeout: self.drain_timeout,
             stop_timeout: self.stop_timeout,
         };
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move {
-            let Ok(mut signals) = Signals::new() else { return };
-            signals.next().await;
-            tracing::info!("stopping: outputs are drained, the rest stays in the outbox");
-            stop.send_replace(true);
-            signals.next().await;
-            // A second signal: at once. Everything that counts is in the store.
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+        let stopped = signals::stopping("stopping: outputs are drained, the rest stays in the outbox");
+        let again = Arc::new(Notify::new());
+        tokio::spawn({
+            let again = Arc::clone(&again);
+            async move {
+                let Ok(mut hangups) = Hangups::new() else { return };
+                loop {
+                    hangups.next().await;
+                    again.notify_one();
+                }
+            }
         });
-        let ended = run::run(&config, &options, (Arc::clone(&store), &quotas, board), clock, stopped).await;
+        let read = || self.source.read_again(&options.tenants);
+        let in_use = InUse { config, quotas };
+        let (now_in_use, used) = watch::channel(in_use.clone());
+        let pages = tokio::spawn(pages(served, used, (Arc::clone(&store), board.clone(), persistence.clone())));
+        let outside = Outside { stop: stopped, again: &again, read: &read, in_use: &now_in_use };
+        let seam = (Arc::clone(&store), board, &persistence);
+        let ended = reload::run((in_use, texts), &options, seam, clock, outside).await;
         // Whoever looks goes first, so that the files are at rest when the store is closed.
-        if let Some(page) = page {
-            page.stop().await;
-        }
+        drop(now_in_use);
+        pages.await.ok();
         let ended = match ended {
             Ok(ended) => store.close().await.map(|()| ended).map_err(RunError::from),
             Err(error) => Err(error),

@@ -88,7 +88,7 @@ impl<const N: usize> Table<N> {
 }
 
 /// At most so many characters; the last one shows that there were more.
-fn cut(text: &str, width: usize) -> String {
+pub(super) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

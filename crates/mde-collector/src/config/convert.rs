@@ -1,5 +1,7 @@
 //! An official file in our own layout: canonical names, nothing that means nothing, and a list of what was changed.
 
+mod references;
+
 use super::key::{Declared, Form, Origin, TYPE, Table};
 use super::report::Report;
 use super::tree::{Entry, Node, Scalar, Value};
@@ -10,7 +12,8 @@ use std::path::Path;
 /// A configuration in our own layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Converted {
-    /// The file, YAML. References such as `${env:NAME}` stand in it as they were, and so does an inline secret.
+    /// The file, YAML, without a credential: references such as `${env:NAME}` stand in it as they were, and one takes the
+    /// place of each credential that stood in the original.
     pub text: String,
     /// What differs from the original, each in one line that names the place; nothing of a credential.
     pub changes: Vec<String>,
@@ -30,7 +33,7 @@ pub enum Original<'a> {
 /// # Errors
 /// Everything that is wrong with it, as [`super::load`] says it; a placeholder is none.
 pub fn convert(original: Original<'_>, environment: &dyn Fn(&str) -> Option<String>) -> Result<Converted, Problems> {
-    let options = Options { strict: false, offline: true };
+    let options = Options { offline: true, ..Options::default() };
     let report = Report::new(environment, options);
     let (file, root) = match original {
         Original::File(path) => (path, report.open(path)),
@@ -38,9 +41,11 @@ pub fn convert(original: Original<'_>, environment: &dyn Fn(&str) -> Option<Stri
     };
     let config = root.as_ref().and_then(|root| load::assemble(&report, file, root));
     report.conclude(config)?;
-    let root = root.expect("what could not be read was refused just now");
+    let mut root = root.expect("what could not be read was refused just now");
+    let moved = references::in_place_of_secrets(&mut root);
     let mut page = Page::default();
     page.section(0, &root, &load::ROOT);
+    page.changes.extend(moved);
     Ok(Converted { text: page.text, changes: page.changes })
 }
 

@@ -1,10 +1,10 @@
 //! Where a tenant's APIs are: the cloud's own addresses, and what overrides them.
 
-use super::Endpoints;
-use super::Secret;
 use super::key::{Form, Key, keys};
 use super::problem::Fault;
 use super::section::Section;
+use super::{Backend, Endpoints, Secret};
+use crate::service::{Api, Pull, ServiceDef};
 use url::{Host, Url};
 
 keys! {
@@ -25,8 +25,10 @@ keys! {
 keys! {
     /// Which API is read, for an input or a service.
     pub(super) static BACKEND_KEYS;
-    /// Which of Microsoft's APIs is read: the classic one (`mde`), or Graph.
-    BACKEND: Key<()> = Key::word("backend", &[("auto", ()), ("mde", ())]).default("auto");
+    /// Which of Microsoft's APIs is read: the classic one (`mde`), Graph, or the classic one while it answers and Graph after that.
+    BACKEND: Key<Backend> = Key::word("backend", &[
+        ("auto", Backend::Auto), ("mde", Backend::Mde), ("graph", Backend::Graph),
+    ]).otherwise("auto");
 }
 
 keys! {
@@ -102,7 +104,6 @@ const FORMER_HOSTS: &[&str] = &["api.securitycenter.microsoft.com", "api.securit
 pub(super) fn load(section: &Section<'_>, tenant_id: Option<&str>) -> Option<Endpoints> {
     let cloud = section.value(&CLOUD);
     let (api, token, scope) = (section.optional(&API), section.optional(&TOKEN), section.optional(&SCOPE));
-    backend(section);
     if let Some(api) = &api {
         judge_host(section, &cloud, api, scope.is_some());
     }
@@ -117,9 +118,36 @@ pub(super) fn load(section: &Section<'_>, tenant_id: Option<&str>) -> Option<End
     })
 }
 
-/// `backend` of an input or a service: this version reads the classic API only, and who asks for the other must not get this one.
-pub(super) fn backend(section: &Section<'_>) {
-    section.value(&BACKEND);
+/// `backend` of an input; one of its services' own, where it has one, wins over it.
+pub(super) fn backend(section: &Section<'_>) -> Option<Backend> {
+    section.optional(&BACKEND)
+}
+
+/// `backend` of a service, and whether the service can be read so; `inherited`: the input's.
+pub(super) fn service_backend(
+    section: &Section<'_>,
+    def: &ServiceDef,
+    pull: &Pull,
+    inherited: Option<Backend>,
+) -> Backend {
+    let own = section.optional(&BACKEND);
+    let backend = own.or(inherited).unwrap_or_default();
+    let classic_alone = def.endpoint.api == Api::Mde && !def.elsewhere.iter().any(|other| other.reads(pull));
+    let (wrong, help) = match (backend, def.endpoint.api) {
+        (Backend::Graph, Api::Mde) if classic_alone => (
+            format!("Microsoft Graph has no {} that can be read so", def.name),
+            "write `backend: mde` in the service's section, or leave the service out",
+        ),
+        (Backend::Mde, Api::Graph) => {
+            (format!("only Microsoft Graph has {}", def.name), "write `backend: graph` in the service's section")
+        }
+        _ => return backend,
+    };
+    section.report.error(
+        section.entry(&BACKEND).map_or_else(|| section.at(), |entry| entry.value.at()),
+        Fault::new(wrong).help(help),
+    );
+    backend
 }
 
 /// The proxy's address, which may carry a login and is therefore kept as a secret.

@@ -16,6 +16,7 @@ const SECRET_WORDS: &[&str] = &[
     "credential",
     "authorization",
     "headers",
+    "nkey_seed",
 ];
 
 /// Endings of keys that only name where something is.
@@ -80,7 +81,7 @@ fn tells_secret(text: &str) -> bool {
 }
 
 /// Whether a URL has a user or a password in it.
-fn carries_login(text: &str) -> bool {
+pub(super) fn carries_login(text: &str) -> bool {
     text.split_once("://")
         .is_some_and(|(_, rest)| rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('@')))
 }

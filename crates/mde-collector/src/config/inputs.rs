@@ -115,7 +115,6 @@ fn one(input: Section<'_>, entry: &Entry, outputs: &[String], ids: &mut Vec<(Str
     let own_outputs = own_outputs(&input, outputs);
     let services = services::load(input.section(&SERVICES), &services::inherited(&input));
     autoconfig(input.section(&AUTOCONFIG));
-    endpoints::backend(&input);
     input.finish();
     Some(Input {
         name: entry.key.clone(),

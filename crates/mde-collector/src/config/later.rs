@@ -12,25 +12,18 @@ pub(super) enum Answer {
 static KEYS: &[(&str, &str, Answer)] = &[
     ("globals", "internal_messages", Answer::Ignores("false")),
     ("globals", "inputs_dir", Answer::Ignores("")),
-    ("inputs.*.services.*", "shape", Answer::Ignores("mde")),
-    ("inputs.*.services.*", "scope", Answer::Ignores("endpoint")),
-    ("inputs.*.services.*", "graph_filter", Answer::Ignores("")),
 ];
 
 /// The words of a key: section, key, words, what is wrong with them, way out.
 static WORDS: &[(&str, &str, &[&str], &str, &str)] = &[
     ("globals.persistence", "type", &["postgres"], LATER, STATE),
     ("globals.persistence", "type", &["redis"], "is not supported for state", STATE),
-    ("inputs.*", "backend", &["graph"], LATER, BACKEND),
-    ("inputs.*.services.*", "backend", &["graph"], LATER, BACKEND),
 ];
 
 /// What is wrong with most of them.
 const LATER: &str = "is not available in this version";
 /// Where state lies instead.
 const STATE: &str = "write `persistence: {type: filesystem, config: {directory_name: state}}`";
-/// What is read instead.
-const BACKEND: &str = "write mde, or leave the key out";
 
 /// What this version does about a key that it does not obey; none where it does.
 pub(super) fn key(section: &str, name: &str) -> Option<&'static Answer> {

@@ -2,11 +2,13 @@
 
 use super::key::{Branch, Form, Key, Table, keys};
 use super::problem::{Fault, Problems};
-use super::report::{At, Report};
+use super::report::{self, At, Report};
 use super::section::Section;
 use super::tree::{Entry, Node, Value};
 use super::{Config, globals, inputs, outputs};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 
 keys! {
     /// The sections of a configuration.
@@ -64,6 +66,8 @@ pub struct Options {
     pub strict: bool,
     /// A `<…>` left as a value is a warning (`check --offline`) and stands for itself.
     pub offline: bool,
+    /// A service that every input reads, whatever its file says of it: canonical name. For a command that names one.
+    pub service: Option<&'static str>,
 }
 
 /// What was loaded.
@@ -73,8 +77,32 @@ pub struct Loaded {
     pub config: Config,
     /// What a person should know about it, in the order of the file.
     pub warnings: Vec<super::Problem>,
-    /// Every file it was made of, certificates included: a change of one is a reason to load again.
-    pub files: Vec<std::path::PathBuf>,
+    /// Every file it was made of, certificates included.
+    pub files: Vec<PathBuf>,
+    /// The configuration files among them, with what they held.
+    pub own: BTreeMap<PathBuf, TextDigest>,
+    /// Those whose text stands in it by `${file:…}`: another text is a reason to load again. Whoever uses one of the
+    /// remaining files looks at it anew by itself.
+    pub references: BTreeMap<PathBuf, TextDigest>,
+}
+
+/// What stands for a file's text, so that another one is noticed and none is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextDigest(u64);
+
+impl TextDigest {
+    /// Of a text.
+    pub(super) fn of(text: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+
+    /// Of what the file holds now; `None` where it cannot be read as text.
+    #[must_use]
+    pub fn read(path: &Path) -> Option<Self> {
+        report::read_text(path, report::MAX_CONFIG).ok().as_deref().map(Self::of)
+    }
 }
 
 /// Loads a configuration file, YAML or JSON. `environment` gives the variable of a name.

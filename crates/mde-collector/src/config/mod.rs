@@ -37,15 +37,16 @@ mod tests;
 
 pub use crate::flatten::{FlattenConfig, Selection};
 pub use crate::obfuscate::Obfuscation;
-pub use crate::service::Method;
+pub use crate::service::{Api, Elsewhere, Endpoint, Method};
 pub use convert::{Converted, Original, convert};
 pub(crate) use endpoints::is_loopback;
 pub use example::example;
-pub use load::{Loaded, Options, load, load_job};
+pub use load::{Loaded, Options, TextDigest, load, load_job};
 pub use outputs::OutputConfig;
 pub use problem::{Problem, Problems, Severity, Snippet};
 pub use schema::schema;
 pub use secret::Secret;
+pub use units::moment_before;
 
 use crate::service::{Count, Pull, ServiceDef};
 use std::net::SocketAddr;
@@ -264,12 +265,55 @@ pub struct ServiceConfig {
     pub flatten: FlattenConfig,
     /// Devo tag; empty for hunting, whose queries have their own.
     pub tag: String,
-    /// ANDed, in brackets, into the OData filter.
+    /// ANDed, in brackets, into the OData filter of the classic API.
     pub filter: Option<String>,
+    /// Which API is read. Default: the classic one while it answers.
+    pub backend: Backend,
+    /// Whether rows of Graph leave in its own form. Default: in the classic one.
+    pub native: bool,
+    /// Devo tag of rows in Graph's own form; empty where the source has none.
+    pub native_tag: String,
+    /// Whether Graph is asked for all products, not only for what the classic API shows. Default: only that.
+    pub all_products: bool,
+    /// As `filter`, for Graph.
+    pub graph_filter: Option<String>,
     /// Values replaced before anything is stored.
     pub obfuscation: Vec<Obfuscation>,
     /// Further limits on this service's calls.
     pub limits: Vec<CallLimit>,
+}
+
+impl ServiceConfig {
+    /// Where it may be read, best first; `None` is the source itself.
+    pub fn places(&self) -> impl Iterator<Item = Option<&'static Elsewhere>> + use<> {
+        let (itself, others) = match (self.backend, self.def.endpoint.api) {
+            (Backend::Graph, Api::Mde) => (false, true),
+            (Backend::Auto, _) => (true, true),
+            _ => (true, false),
+        };
+        let (pull, filtered) = (self.pull, self.filter.is_some());
+        // A filter in the classic API's words cannot be asked of a table.
+        let reads = move |other: &&Elsewhere| others && other.reads(pull) && !(filtered && other.query.is_some());
+        itself.then_some(None).into_iter().chain(self.def.elsewhere.iter().filter(reads).map(Some))
+    }
+
+    /// Where it is read first.
+    #[must_use]
+    pub fn endpoint(&self) -> &'static Endpoint {
+        self.places().next().flatten().map_or(&self.def.endpoint, |other| &other.endpoint)
+    }
+}
+
+/// Which API a service is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// The classic one while it answers and its role is granted, else Graph.
+    #[default]
+    Auto,
+    /// The classic one.
+    Mde,
+    /// Graph.
+    Graph,
 }
 
 /// What of a snapshot leaves.

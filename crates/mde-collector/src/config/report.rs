@@ -6,15 +6,15 @@ use super::parse;
 use super::problem::{Fault, Problem, Problems, Severity};
 use super::source::{Source, Span};
 use super::tree::{Node, Value, clipped, shown_key};
-use super::{Loaded, Options};
+use super::{Loaded, Options, TextDigest};
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Largest configuration that is read. Unit: octets.
-const MAX_CONFIG: u64 = 1 << 20;
+pub(super) const MAX_CONFIG: u64 = 1 << 20;
 /// Largest file that `${file:…}` takes in, or that a secret comes from. Unit: octets.
 pub(super) const MAX_REFERENCE: u64 = 64 << 10;
 
@@ -68,13 +68,17 @@ pub(super) struct Report<'e> {
     findings: RefCell<Vec<Finding>>,
     /// Every file that the configuration is made of.
     files: RefCell<BTreeSet<PathBuf>>,
+    /// Configuration files, with what they held.
+    own: RefCell<BTreeMap<PathBuf, TextDigest>>,
+    /// Files of references, with what they held.
+    references: RefCell<BTreeMap<PathBuf, TextDigest>>,
 }
 
 impl<'e> Report<'e> {
     /// Nothing is read yet.
     pub fn new(environment: Environment<'e>, options: Options) -> Self {
-        let (sources, findings, files) = Default::default();
-        Self { options, environment, sources, findings, files }
+        let (sources, findings, files, own, references) = Default::default();
+        Self { options, environment, sources, findings, files, own, references }
     }
 
     /// Reads a configuration file to a tree; when it cannot, that has been said.
@@ -104,6 +108,7 @@ impl<'e> Report<'e> {
             }
         };
         self.files.borrow_mut().insert(name.clone());
+        self.own.borrow_mut().insert(name.clone(), TextDigest::of(&text));
         let mut file = Source::new(name, &text);
         let mut parsed = parse::parse(&text, source);
         parsed.keys.into_iter().for_each(|key| file.show(key));
@@ -187,7 +192,11 @@ impl<'e> Report<'e> {
                     .help("set it where the collector is started")
             }),
             Reference::File(path) => {
-                let text = self.find(path, "credentials", source).and_then(|found| read_text(&found, MAX_REFERENCE));
+                let text = self.find(path, "credentials", source).and_then(|found| {
+                    let text = read_text(&found, MAX_REFERENCE)?;
+                    self.references.borrow_mut().insert(found, TextDigest::of(&text));
+                    Ok(text)
+                });
                 let text =
                     text.map_err(|fault| Fault { message: format!("`{}` {}", clipped(path), fault.message), ..fault })?;
                 Ok(text.trim_end_matches(['\r', '\n']).to_owned())
@@ -229,7 +238,9 @@ impl<'e> Report<'e> {
             return Err(Problems(problems));
         }
         let config = config.expect("a configuration that could not be built has an error");
-        Ok(Loaded { config, warnings: problems, files: self.files.into_inner().into_iter().collect() })
+        let files = self.files.into_inner().into_iter().collect();
+        let (own, references) = (self.own.into_inner(), self.references.into_inner());
+        Ok(Loaded { config, warnings: problems, files, own, references })
     }
 }
 
@@ -274,7 +285,7 @@ fn told(finding: Finding, sources: &[Source]) -> Problem {
 }
 
 /// Whether a value was left as the example had it: `<client_id_value>`, `<devo_domain>.crt`.
-fn is_placeholder(text: &str) -> bool {
+pub(super) fn is_placeholder(text: &str) -> bool {
     text.strip_prefix('<').and_then(|rest| rest.split_once('>')).is_some_and(|(name, _)| {
         name.starts_with(char::is_alphabetic)
             && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '|'))

@@ -38,8 +38,10 @@ impl Drawing {
             return reference(name);
         }
         // Sections of several types stand in one place.
-        let same = self.names.iter().filter(|(_, name)| name.split(' ').next() == Some(table.path)).count();
-        let mut name = if table.path.is_empty() { "file".to_owned() } else { table.path.to_owned() };
+        let place = if table.path.is_empty() { "file" } else { table.path };
+        // Brackets may not stand in a reference, which is an address.
+        let mut name = place.replace("[]", "");
+        let same = self.names.iter().filter(|(_, known)| known.split(' ').next() == Some(&name)).count();
         if same > 0 {
             name += &format!(" {}", same + 1);
         }

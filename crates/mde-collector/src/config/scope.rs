@@ -3,7 +3,7 @@
 use super::key::Declared;
 use super::section::Section;
 use super::{queries, services};
-use crate::service::{Key, Pull, SERVICES, ServiceDef};
+use crate::service::{Api, Key, Pull, SERVICES, ServiceDef};
 
 /// Keys that only some services know.
 struct Scope {
@@ -18,15 +18,19 @@ static SCOPES: &[Scope] = &[
     Scope { keys: services::WAYS, holds: |def, _| modes(def) > 1 },
     Scope { keys: services::OVERLAPPING, holds: |_, pull| matches!(pull, Pull::Window { .. } | Pull::Open { .. }) },
     Scope { keys: services::SWEEPING, holds: |_, pull| matches!(pull, Pull::Window { .. }) },
-    Scope { keys: services::FILTERING, holds: |def, _| is_list(def) },
+    Scope { keys: services::FILTERING, holds: |def, _| is_list(def) && def.endpoint.api == Api::Mde },
     Scope { keys: services::SNAPSHOTS, holds: |def, pull| is_list(def) && matches!(pull, Pull::Snapshot { .. }) },
     Scope { keys: services::COUNTING, holds: |def, _| !def.counts.is_empty() },
-    Scope { keys: services::GRAPH, holds: |def, _| GRAPH_HAS.contains(&def.name) },
+    Scope { keys: services::SHAPING, holds: |def, _| def.elsewhere.iter().any(|other| other.native.is_some()) },
+    Scope { keys: services::GRAPH_FILTERING, holds: |def, _| on_graph(def) },
     Scope { keys: queries::KEYS, holds: |_, pull| matches!(pull, Pull::Slices) },
 ];
 
-/// Services that Microsoft Graph answers in a form of its own.
-const GRAPH_HAS: &[&str] = &["alerts"];
+/// Whether a list of Microsoft Graph has the source.
+fn on_graph(def: &ServiceDef) -> bool {
+    let elsewhere = def.elsewhere.iter().map(|other| &other.endpoint);
+    std::iter::once(&def.endpoint).chain(elsewhere).any(|endpoint| endpoint.api == Api::Graph)
+}
 
 /// Ways of a source that a person can choose between.
 fn modes(def: &ServiceDef) -> usize {

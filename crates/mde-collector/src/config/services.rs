@@ -5,10 +5,10 @@ use super::problem::Fault;
 use super::section::{Section, choices};
 use super::tree::shown_key;
 use super::{
-    Emit, Enrichment, Method, Obfuscation, ServiceConfig, Sweep, endpoints, flatten, limits, obfuscation, queries,
-    scope, tag, units,
+    Backend, Emit, Enrichment, Method, Obfuscation, ServiceConfig, Sweep, endpoints, flatten, limits, obfuscation,
+    queries, scope, tag, units,
 };
-use crate::service::{self, Count, Pull, SERVICES, ServiceDef};
+use crate::service::{self, Api, Count, Pull, SERVICES, ServiceDef};
 use std::time::Duration;
 
 keys! {
@@ -112,13 +112,18 @@ static ENRICHMENT_TABLE: Table = Table {
 
 keys! {
     /// What a source that Graph has too may be told about it.
-    pub(super) static GRAPH;
+    pub(super) static SHAPING;
     /// `mde`: events have the classic names and nesting whatever API was read; `native`: as the API gives them.
-    SHAPE: Key<()> = Key::word("shape", &[("mde", ()), ("native", ())]).default("mde");
+    SHAPE: Key<bool> = Key::word("shape", &[("mde", false), ("native", true)]).default("mde");
     /// Which products' alerts Graph is asked for: those of the classic API, or all.
-    SCOPE: Key<()> = Key::word("scope", &[("endpoint", ()), ("all", ())]).default("endpoint");
-    /// As `filter`, for Graph.
-    GRAPH_FILTER: Key<String> = Key::text("graph_filter");
+    SCOPE: Key<bool> = Key::word("scope", &[("endpoint", false), ("all", true)]).default("endpoint");
+}
+
+keys! {
+    /// What narrows a list of Graph.
+    pub(super) static GRAPH_FILTERING;
+    /// As `filter`, for Microsoft Graph, in its words: `severity ne 'informational'`.
+    GRAPH_FILTER: Key<String> = Key::parsed("graph_filter", Form::Text, |_, filter| closed(filter));
 }
 
 /// `inputs.*.services.*`; the flags of a service's counts come on top.
@@ -135,7 +140,8 @@ pub(super) static TABLE: Table = Table {
         SNAPSHOTS,
         queries::KEYS,
         COUNTING,
-        GRAPH,
+        SHAPING,
+        GRAPH_FILTERING,
         flatten::KEYS,
         tag::KEYS,
         obfuscation::KEYS,
@@ -183,6 +189,8 @@ pub(super) struct Inherited {
     pub tag: Option<String>,
     /// Values replaced before anything is stored.
     pub obfuscation: Vec<Obfuscation>,
+    /// Which API is read.
+    pub backend: Option<Backend>,
 }
 
 /// Reads what an input may say for all its services.
@@ -192,6 +200,7 @@ pub(super) fn inherited(input: &Section<'_>) -> Inherited {
         time_slots: input.value(&TIME_SLOTS),
         tag: tag::load(input, &tag::TAG),
         obfuscation: obfuscation::load(input),
+        backend: endpoints::backend(input),
     }
 }
 
@@ -219,6 +228,7 @@ pub(super) fn load(section: Section<'_>, inherited: &Inherited) -> Vec<ServiceCo
             }
         }
     }
+    wanted(&section, &mut services, inherited);
     if services.is_empty() && !refused {
         let is_empty = section.entries().is_empty();
         let fault = Fault::new(if is_empty { "the input has no service" } else { "no service is enabled" });
@@ -226,6 +236,16 @@ pub(super) fn load(section: Section<'_>, inherited: &Inherited) -> Vec<ServiceCo
         section.report.error(section.at(), fault.help(format!("write at least one of: {}", names.join(", "))));
     }
     services
+}
+
+/// Adds the service that a command asks for where the file does not have it, as if its section were empty. A service that
+/// consists of its queries cannot come out of nothing.
+fn wanted(section: &Section<'_>, services: &mut Vec<ServiceConfig>, inherited: &Inherited) {
+    let Some(def) = section.report.options.service.and_then(service::find) else { return };
+    if def.pull.contains(&Pull::Slices) || services.iter().any(|service| service.def.name == def.name) {
+        return;
+    }
+    services.extend(one(Section::new(section.report, section.at(), None, &TABLE), def, inherited));
 }
 
 /// Names of the services.
@@ -262,15 +282,32 @@ fn one(section: Section<'_>, def: &'static ServiceDef, inherited: &Inherited) ->
         flatten: flatten::load(&section, def),
         tag: own_tag.clone().unwrap_or_else(|| def.tag.to_owned()),
         filter: section.optional(&FILTER),
+        backend: endpoints::service_backend(&section, def, pull, inherited.backend),
+        native: section.value(&SHAPE),
+        native_tag: native_tag(def, own_tag.as_deref()),
+        all_products: section.value(&SCOPE),
+        graph_filter: section.optional(&GRAPH_FILTER),
         obfuscation: [inherited.obfuscation.clone(), obfuscation::load(&section)].concat(),
         limits: limits::load(&section),
     };
+    if config.backend == Backend::Graph && def.endpoint.api == Api::Mde && config.filter.is_some() {
+        section.wrong(
+            &FILTER,
+            Fault::new("is of the classic API, which is not read").help("write `graph_filter`, or leave it out"),
+        );
+    }
     if matches!(pull, Pull::Slices) {
         config.queries = queries::load(&section, def, own_tag.as_deref(), period);
     }
-    endpoints::backend(&section);
+    let is_wanted = section.report.options.service == Some(def.name);
     section.finish();
-    enabled.then_some(config)
+    (enabled || is_wanted).then_some(config)
+}
+
+/// Devo tag of rows in the form of another API: never the classic table, unless somebody says so.
+fn native_tag(def: &ServiceDef, own: Option<&str>) -> String {
+    let default = def.elsewhere.iter().find_map(|other| other.native.as_ref()).map_or("", |native| native.tag);
+    own.unwrap_or(default).to_owned()
 }
 
 /// The way that the source is read.

@@ -3,6 +3,7 @@
 //! Every reader takes the text of a value and gives the value, or a fault that goes on after it ("is not a duration").
 
 use super::problem::Fault;
+use crate::record::ms;
 use jiff::civil;
 use jiff::tz::TimeZone;
 use std::time::Duration;
@@ -147,6 +148,19 @@ pub(super) fn moment_ms(text: &str) -> Result<i64, Fault> {
         }
     };
     Ok(moment.as_millisecond())
+}
+
+/// A moment as a command line has it: so long ago (`7d`, `1h30m`), or a date with or without a time. Unit: milliseconds since 1970,
+/// UTC.
+///
+/// # Errors
+/// What may be written instead.
+pub fn moment_before(text: &str, now_ms: i64) -> Result<i64, String> {
+    match (duration(text), moment_ms(text)) {
+        (Ok(back), _) => Ok(now_ms.saturating_sub(ms(back))),
+        (_, Ok(moment_ms)) => Ok(moment_ms),
+        _ => Err(format!("{text:?} is no moment: write 7d, 12h, 2026-10-01 or 2026-10-01T00:00:00Z")),
+    }
 }
 
 /// The leading number and the unit right after it, and what follows them.

@@ -6,14 +6,15 @@
 mod choose;
 mod list;
 mod passes;
+mod reading;
 mod record;
 mod related;
 mod stream;
 mod tally;
 
 pub use choose::{Choice, Facts, choose};
-pub use passes::Shared;
-pub use stream::{Counted, Enricher, Rules, affordable};
+pub use passes::{Shared, comes_in_files};
+pub use stream::{Counted, Enricher, Rules, affordable, by_entity};
 
 use crate::record::JsonError;
 use crate::store::StoreError;

@@ -1,18 +1,13 @@
 //! Readings of whole sources, shared by all streams of a tenant: one reading fills every count that is in it.
 
 use super::EnrichError;
-use super::list::{List, calm};
+use super::reading::Reading;
 use super::tally::Tally;
-use crate::record::{EntityKey, Identity, RawObject, StreamKey, ms, unquoted};
-use crate::service::{Bulk, Count, Grouped, JOINT, OWNER, Only, Pass, Read, Silence};
+use crate::record::{EntityKey, Identity, StreamKey, ms};
+use crate::service::{Bulk, Count, Grouped, Pass, Silence};
 use crate::store::{Counts, WallClock};
 use crate::telemetry::enrich as events;
-use mde_client::budget::Priority;
-use mde_client::limits::{EXPORT_LINK_HOURS_CAP, Family, PAGE_CAP};
-use mde_client::query::{Query, segment};
-use mde_client::{Client, ErrorKind, ExportFile, Get};
-use sha2::{Digest, Sha256};
-use std::borrow::Cow;
+use mde_client::{Client, ErrorKind};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,16 +21,11 @@ use tokio::time::Instant;
 const DENIED_FOR: Duration = Duration::from_secs(3_600);
 /// From so many entities on an export is read in files. Source: vendor page "Export assessment methods".
 const FILES_FROM: u64 = 100_000;
-/// How often new links are asked for when the old ones have expired.
-const LISTS_OF_LINKS: u32 = 3;
-/// Entities of a list of each of which something is asked: their ids are held, some MB.
-const MOST_OF_EACH: usize = 100_000;
 /// Values that are stored together.
 const TOLD: usize = 1_000;
 
 /// What the streams of one tenant share.
 pub struct Shared {
-    pub(super) client: Client,
     pub(super) store: Arc<dyn Counts>,
     pub(super) now: WallClock,
     /// Where values are sorted when memory does not hold them.
@@ -53,23 +43,21 @@ pub struct Shared {
 }
 
 /// A count that is in a pass.
-struct Use {
-    stream: StreamKey,
-    count: &'static Count,
-    grouped: &'static Grouped,
+pub(super) struct Use {
+    pub(super) stream: StreamKey,
+    pub(super) count: &'static Count,
+    pub(super) grouped: &'static Grouped,
 }
 
 impl Shared {
     /// For a tenant with these streams.
     #[must_use]
     pub fn new(
-        client: Client,
         (store, now): (Arc<dyn Counts>, WallClock),
         folder: PathBuf,
         streams: Vec<(StreamKey, Vec<&'static Count>)>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            client,
             store,
             now,
             folder,
@@ -107,26 +95,27 @@ impl Shared {
         self.most.fetch_max(entities, Ordering::Relaxed);
     }
 
-    /// Waits until the count's newest reading began no longer ago than `max_age`; where it did, the source is read.
+    /// Waits until the count's newest reading began no longer ago than `max_age`; where it did, the source is read. `client`:
+    /// within the limits of the stream's own service, which is the one that asks.
     ///
     /// # Errors
     /// Why it could not be read.
     pub(super) async fn ensure(
         self: &Arc<Self>,
-        stream: &StreamKey,
+        (stream, client): (&StreamKey, &Client),
         count: &'static Count,
         pass: &'static Pass,
         max_age: Duration,
     ) -> Result<(), EnrichError> {
         let (tell, told) = oneshot::channel();
-        let (shared, stream) = (Arc::clone(self), stream.clone());
+        let (shared, stream, client) = (Arc::clone(self), stream.clone(), client.clone());
         {
             let mut tasks = self.tasks();
             while tasks.try_join_next().is_some() {}
             tasks.spawn(async move {
                 let _turn = shared.turn.lock().await;
                 // The receiver may wait no longer; what was read is stored all the same.
-                tell.send(shared.read_unless_new(&stream, count, pass, max_age).await).ok();
+                tell.send(shared.read_unless_new((&stream, &client), count, pass, max_age).await).ok();
             });
         }
         told.await.unwrap_or(Err(EnrichError::Over))
@@ -134,7 +123,7 @@ impl Shared {
 
     async fn read_unless_new(
         &self,
-        stream: &StreamKey,
+        (stream, client): (&StreamKey, &Client),
         count: &'static Count,
         pass: &'static Pass,
         max_age: Duration,
@@ -148,7 +137,7 @@ impl Shared {
         }
         let uses = self.uses(pass).await?;
         let started = Instant::now();
-        match self.read(pass, &uses, now_ms).await {
+        match self.read(client, pass, &uses, now_ms).await {
             Ok(rows) => {
                 events::source_read(&stream.tenant, pass.name, rows, started.elapsed());
                 Ok(())
@@ -186,34 +175,15 @@ impl Shared {
     }
 
     /// Reads a source and stores the counts in it. Returns how many rows it had.
-    async fn read(&self, pass: &'static Pass, uses: &[Use], taken_ms: i64) -> Result<u64, EnrichError> {
-        let mut tally = Tally::new(&self.folder);
-        let rows = match &pass.read {
-            Read::List { path, family } => {
-                let get = Get::new(*path, *family, Priority::Enrichment);
-                List::new(&self.client, get, Some(PAGE_CAP)).all(&mut |row| take(uses, "", row, &mut tally)).await?
-            }
-            Read::Each { path, each, family } => self.each((path, each), *family, uses, &mut tally).await?,
-            Read::Export { pages, files } => {
-                let in_files = self.most.load(Ordering::Relaxed) > FILES_FROM;
-                let first = match in_files {
-                    true => self.files(files, uses, &mut tally).await,
-                    false => self.pages(pages, uses, &mut tally).await,
-                };
-                match first {
-                    // One of the two ways may be missing where the other is not.
-                    Err(error) if error.is_denied() || matches!(error, EnrichError::Api(_) | EnrichError::Link) => {
-                        tally = Tally::new(&self.folder);
-                        let second = match in_files {
-                            true => self.pages(pages, uses, &mut tally).await,
-                            false => self.files(files, uses, &mut tally).await,
-                        };
-                        second.map_err(|_| error)?
-                    }
-                    other => other?,
-                }
-            }
-        };
+    async fn read(
+        &self,
+        client: &Client,
+        pass: &'static Pass,
+        uses: &[Use],
+        taken_ms: i64,
+    ) -> Result<u64, EnrichError> {
+        let in_files = comes_in_files(self.most.load(Ordering::Relaxed));
+        let (rows, tally) = Reading { client, folder: &self.folder, uses, in_files }.all(pass).await?;
         self.tell(uses, taken_ms, tally).await?;
         for Use { stream, count, grouped } in uses {
             self.store.read_ended(stream, count.field, taken_ms, grouped.silence == Silence::Zero).await?;
@@ -237,134 +207,15 @@ impl Shared {
             values.push((EntityKey(entity), value));
         }
     }
-
-    /// Pages of an export.
-    async fn pages(&self, path: &'static str, uses: &[Use], tally: &mut Tally) -> Result<u64, EnrichError> {
-        let get = Get::new(path, Family::ExportJson, Priority::Enrichment);
-        List::new(&self.client, get, None).all(&mut |row| take(uses, "", row, tally)).await
-    }
-
-    /// Files of an export. Where a link has expired everything is read again by new ones: they may lead to a newer build.
-    async fn files(&self, path: &'static str, uses: &[Use], tally: &mut Tally) -> Result<u64, EnrichError> {
-        let query = Query::verbatim(format!("sasValidHours={EXPORT_LINK_HOURS_CAP}"));
-        let get = Get::new(path, Family::ExportFiles, Priority::Enrichment).query(query);
-        for list in 1..=LISTS_OF_LINKS {
-            *tally = Tally::new(&self.folder);
-            match self.linked(&get, uses, tally).await {
-                Err(EnrichError::Api(error)) if *error.kind() == ErrorKind::LinkExpired && list < LISTS_OF_LINKS => {}
-                other => return other,
-            }
-        }
-        unreachable!("the last list's outcome is returned")
-    }
-
-    /// Asks for links and reads what is behind them.
-    async fn linked(&self, get: &Get, uses: &[Use], tally: &mut Tally) -> Result<u64, EnrichError> {
-        let (mut failures, mut rows) = (0, 0);
-        let list = loop {
-            match self.client.export_files(get).await {
-                Ok(list) => break list,
-                Err(error) => calm(error, &mut failures).await?,
-            }
-        };
-        for file in &list.files {
-            let mut failures = 0;
-            rows += loop {
-                match self.file(file, uses, tally).await {
-                    Err(EnrichError::Api(error)) => calm(error, &mut failures).await?,
-                    other => break other?,
-                }
-            };
-        }
-        Ok(rows)
-    }
-
-    /// The rows of one file. A file that is fetched again shows them again, which changes no count.
-    async fn file(&self, file: &ExportFile, uses: &[Use], tally: &mut Tally) -> Result<u64, EnrichError> {
-        let mut lines = self.client.fetch(file).await?;
-        while let Some(row) = lines.next().await? {
-            take(uses, "", row, tally)?;
-        }
-        Ok(lines.rows())
-    }
-
-    /// What belongs to each entity of a list.
-    async fn each(
-        &self,
-        (path, each): (&str, &str),
-        family: Family,
-        uses: &[Use],
-        tally: &mut Tally,
-    ) -> Result<u64, EnrichError> {
-        let mut ids: Vec<String> = Vec::new();
-        let get = Get::new(path, family, Priority::Enrichment);
-        let mut id_of = |row: &[u8]| {
-            ids.extend(RawObject::parse(row)?.text("id").map(Cow::into_owned));
-            if ids.len() > MOST_OF_EACH { Err(EnrichError::TooMany { limit: MOST_OF_EACH }) } else { Ok(()) }
-        };
-        List::new(&self.client, get, Some(PAGE_CAP)).all(&mut id_of).await?;
-        ids.sort_unstable();
-        ids.dedup();
-        let mut rows = 0;
-        for id in &ids {
-            let get = Get::new(each.replace("{id}", &segment(id)), family, Priority::Enrichment);
-            let list = List::new(&self.client, get, Some(PAGE_CAP)).all(&mut |row| take(uses, id, row, tally)).await;
-            match list {
-                Ok(more) => rows += more,
-                // It has gone since the list was read.
-                Err(EnrichError::Api(error)) if *error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(rows)
-    }
 }
 
-/// Takes one row for every count in the pass. `owner`: the entity under which it was found.
-fn take(uses: &[Use], owner: &str, row: &[u8], tally: &mut Tally) -> Result<(), EnrichError> {
-    let row = RawObject::parse(row)?;
-    for (number, Use { stream, grouped, .. }) in (0_u8..).zip(uses) {
-        let Some(id) = joined(&row, owner, grouped.by).filter(|id| !id.is_empty()) else { continue };
-        let value = joined(&row, owner, grouped.distinct)
-            .filter(|value| match grouped.only {
-                Only::All => true,
-                Only::Filled => !value.is_empty(),
-                Only::Digits => !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_digit()),
-            })
-            .map(|value| half(&Sha256::digest(value.as_bytes())));
-        tally.add(number, entity_key(stream, &id).0, value)?;
-    }
-    Ok(())
-}
-
-/// Properties of a row, joined as the vendor joins them; `None` where one is null or absent.
-fn joined<'a>(row: &RawObject<'a>, owner: &'a str, names: &[&str]) -> Option<Cow<'a, str>> {
-    let one = |name: &str| {
-        if name == OWNER {
-            return Some(Cow::Borrowed(owner));
-        }
-        let (_, value) = row.members.iter().find(|(key, _)| unquoted(key).eq_ignore_ascii_case(name))?;
-        match value.as_bytes() {
-            [b'"', ..] => Some(unquoted(value)),
-            b"null" => None,
-            _ => Some(Cow::Borrowed(*value)),
-        }
-    };
-    match names {
-        [name] => one(name),
-        names => {
-            let parts = names.iter().map(|name| one(name)).collect::<Option<Vec<_>>>()?;
-            Some(Cow::Owned(parts.join(JOINT)))
-        }
-    }
+/// Whether an export is read in files where the largest stream with counts [by its entities](super::by_entity) has so many.
+#[must_use]
+pub const fn comes_in_files(entities: u64) -> bool {
+    entities > FILES_FROM
 }
 
 /// Names an entity as a stream's rows do.
 pub(super) fn entity_key(stream: &StreamKey, id: &str) -> EntityKey {
     EntityKey(Identity::new(&stream.tenant, &stream.service, [id]).key().0)
-}
-
-/// The first half of a hash.
-fn half(hash: &[u8]) -> [u8; 16] {
-    std::array::from_fn(|index| hash[index])
 }

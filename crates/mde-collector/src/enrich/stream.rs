@@ -45,6 +45,8 @@ pub struct Rules {
     pub max_age: Duration,
     /// Part of the vendor's quota that we may use, 0 to 1.
     pub share: f64,
+    /// Nobody is asked: what the records themselves do not tell is not known.
+    pub alone: bool,
 }
 
 /// The counts of one stream, asked for and looked up.
@@ -142,10 +144,16 @@ impl Enricher {
     /// # Errors
     /// The store's, or no token.
     pub async fn choose(&self, entities: Option<u64>) -> Result<(), EnrichError> {
-        let roles = self.client.tokens().token().await.map_err(EnrichError::Api)?.roles();
+        let alone = self.rules.alone;
+        let roles = match alone {
+            true => None,
+            false => self.client.tokens().token().await.map_err(EnrichError::Api)?.roles(),
+        };
         let kinds = self.store().count_kinds(&self.stream).await?;
-        let may =
-            |answer: Answer| permitted(answer.roles(), roles.as_deref()) && !self.shared.is_denied(refusable(answer));
+        let may = |answer: Answer| match alone {
+            true => answer.is_in_record(),
+            false => permitted(answer.roles(), roles.as_deref()) && !self.shared.is_denied(refusable(answer)),
+        };
         let mut chosen = Vec::with_capacity(self.counts.len());
         for count in &self.counts {
             let kind = kinds.iter().find(|kind| kind.name == count.field);
@@ -163,9 +171,7 @@ impl Enricher {
             }
             chosen.push(choice.answer);
         }
-        if let Some(entities) =
-            entities.filter(|_| chosen.iter().flatten().any(|answer| answer.pass().is_some_and(|it| it.by.len() == 1)))
-        {
+        if let Some(entities) = entities.filter(|_| chosen.iter().flatten().copied().any(by_entity)) {
             self.shared.has(entities);
         }
         *self.chosen.lock().unwrap_or_else(PoisonError::into_inner) = chosen;
@@ -264,7 +270,7 @@ impl Enricher {
         let mut whole = true;
         for (count, answer) in self.counts.iter().zip(self.chosen()) {
             let Some(grouped) = answer.and_then(Answer::pass) else { continue };
-            let read = self.shared.ensure(&self.stream, count, grouped.pass, self.rules.max_age);
+            let read = self.shared.ensure((&self.stream, &self.client), count, grouped.pass, self.rules.max_age);
             let read = tokio::select! {
                 read = read => read,
                 () = until(deadline) => {
@@ -460,6 +466,12 @@ fn refusable(answer: Answer) -> &'static str {
         Answer::PerEntity(call) => call.path,
         other => other.name(),
     }
+}
+
+/// Whether that is a reading whose rows name the stream's entities by an id of their own, so that it grows with their number.
+#[must_use]
+pub fn by_entity(answer: Answer) -> bool {
+    answer.pass().is_some_and(|grouped| grouped.by.len() == 1)
 }
 
 /// Calls in an hour that a whole refresh of one count may take: a quarter of what we may use.

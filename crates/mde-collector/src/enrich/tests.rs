@@ -6,15 +6,14 @@ mod trouble;
 use super::*;
 use crate::record::{EntityKey, Identity, RawObject, StreamKey};
 use crate::service::{self, Count, Method, ServiceDef};
+use crate::simulation::InProcess;
 use crate::store::{Counts, sqlite};
 use async_trait::async_trait;
-use axum::body::Body;
-use futures_util::StreamExt;
 use mde_client::auth::{ClientSecret, Secret, SecretSource, TokenEndpoint, Tokens};
 use mde_client::budget::{Budget, Permit, Priority, Throttle};
 use mde_client::limits::Family;
 use mde_client::query::Query;
-use mde_client::{Client, Get, HttpRequest, HttpResponse, Transport, TransportError, Url};
+use mde_client::{Client, Get, Url};
 use mde_sim::{Sim, SimConfig};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,28 +22,6 @@ use tokio::sync::Semaphore;
 
 /// What a test's entities have: id, then each count in the order of the table.
 type Table = BTreeMap<String, Vec<Option<u64>>>;
-
-/// The simulator as a transport.
-struct InProcess(Arc<Sim>);
-
-#[async_trait]
-impl Transport for InProcess {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let target = match request.url.query() {
-            Some(query) => format!("{}?{query}", request.url.path()),
-            None => request.url.path().to_owned(),
-        };
-        let mut built = axum::http::Request::builder().method(request.method).uri(target);
-        for (name, value) in &request.headers {
-            built = built.header(name, value);
-        }
-        let built = built.body(Body::from(request.body.unwrap_or_default())).expect("a request");
-        let answer = self.0.call(built).await.map_err(|_| TransportError::Broken(None))?;
-        let (head, body) = answer.into_parts();
-        let body = body.into_data_stream().map(|part| part.map_err(|_| TransportError::Cut(None)));
-        Ok(HttpResponse { status: head.status.as_u16(), headers: head.headers, body: body.boxed() })
-    }
-}
 
 /// A budget without limits: what is asked is what counts here.
 struct Plenty;
@@ -113,8 +90,8 @@ impl Bench {
         let stream = StreamKey { tenant: format!("{method:?}"), service: def.name.to_owned(), query: None };
         let streams = vec![(stream.clone(), counts.clone())];
         let seam = (Arc::clone(&self.store), Arc::new(now_ms) as _);
-        let shared = Shared::new(self.client.clone(), seam, std::env::temp_dir(), streams);
-        let rules = Rules { method, max_age: Duration::from_secs(6 * 3_600), share: 0.8 };
+        let shared = Shared::new(seam, std::env::temp_dir(), streams);
+        let rules = Rules { method, max_age: Duration::from_secs(6 * 3_600), share: 0.8, alone: false };
         Arc::new(Enricher::new(shared, self.client.clone(), stream, counts, rules))
     }
 
@@ -129,8 +106,8 @@ impl Bench {
             |def: &ServiceDef| StreamKey { tenant: "one".to_owned(), service: def.name.to_owned(), query: None };
         let streams = [&one, &other].map(|(def, counts)| (stream(def), counts.clone()));
         let seam = (Arc::clone(&self.store), Arc::new(now_ms) as _);
-        let shared = Shared::new(self.client.clone(), seam, std::env::temp_dir(), streams.into());
-        let rules = Rules { method, max_age: Duration::from_secs(6 * 3_600), share: 0.8 };
+        let shared = Shared::new(seam, std::env::temp_dir(), streams.into());
+        let rules = Rules { method, max_age: Duration::from_secs(6 * 3_600), share: 0.8, alone: false };
         let enricher =
             |(def, counts)| Enricher::new(Arc::clone(&shared), self.client.clone(), stream(def), counts, rules);
         (enricher(one), enricher(other))

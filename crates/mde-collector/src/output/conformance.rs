@@ -7,10 +7,11 @@ pub(super) mod certificates;
 pub(super) mod http;
 #[cfg(feature = "kafka")]
 pub(super) mod kafka;
-mod nats;
+pub(super) mod nats;
 pub(super) mod receiver;
 pub(super) mod ship;
 pub(super) mod subjects;
+pub(super) mod wire;
 
 use super::Output;
 use crate::config::outputs::file::Compress;

@@ -1,6 +1,6 @@
 //! What a channel of messages needs to know of each event of a frame: its octets, and what names it.
 
-use crate::record::StoredFrame;
+use crate::record::{StoredFrame, lines};
 
 /// How `@event_id` ends an event, number of a name's repetition aside; 32 hex digits, a quote and a bracket follow.
 const MEMBER: &str = ",\"@event_id";
@@ -18,8 +18,7 @@ pub(super) struct Event<'f> {
 
 /// The events of a frame, in order.
 pub(super) fn events(frame: &StoredFrame) -> impl Iterator<Item = Event<'_>> {
-    let lines = frame.body.split_inclusive(|&octet| octet == b'\n');
-    (0_u32..).zip(lines).map(|(line, body)| Event { line, body: body.strip_suffix(b"\n").unwrap_or(body) })
+    (0_u32..).zip(lines(&frame.body)).map(|(line, body)| Event { line, body: body.strip_suffix(b"\n").unwrap_or(body) })
 }
 
 impl<'f> Event<'f> {

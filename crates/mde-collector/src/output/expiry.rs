@@ -11,7 +11,7 @@ const DAY: i64 = 86_400_000;
 
 /// The end of one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Expiry {
+pub(crate) struct Expiry {
     /// Where it comes from and whom it names.
     what: String,
     /// Its last moment. Unit: milliseconds since 1970.
@@ -19,7 +19,7 @@ pub(super) struct Expiry {
 }
 
 /// The end of a certificate found at `place`; none for what is no certificate, which others refuse in better words.
-pub(super) fn of(place: &str, der: &[u8]) -> Option<Expiry> {
+pub(crate) fn of(place: &str, der: &[u8]) -> Option<Expiry> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     // The far side chooses its own names: what could steer a terminal stays out.
     let subject: String = certificate.subject().to_string().chars().filter(|letter| !letter.is_control()).collect();
@@ -28,11 +28,16 @@ pub(super) fn of(place: &str, der: &[u8]) -> Option<Expiry> {
 }
 
 impl Expiry {
+    /// Its last day, UTC.
+    pub(crate) fn day(&self) -> String {
+        let end = Timestamp::from_millisecond(self.ends_ms).unwrap_or(Timestamp::MAX);
+        Offset::UTC.to_datetime(end).date().to_string()
+    }
+
     /// What to say about it at that time; nothing while it is good for long.
-    pub(super) fn note(&self, now_ms: i64) -> Option<String> {
+    pub(crate) fn note(&self, now_ms: i64) -> Option<String> {
         let left = (self.ends_ms - now_ms).div_euclid(DAY);
-        let day = Timestamp::from_millisecond(self.ends_ms).unwrap_or(Timestamp::MAX);
-        let day = Offset::UTC.to_datetime(day).date();
+        let day = self.day();
         match left {
             ..0 => Some(format!("{} expired on {day}", self.what)),
             0..SOON => Some(format!("{} expires on {day}, in {left} days", self.what)),

@@ -6,7 +6,7 @@
 mod console;
 mod devo;
 mod event;
-mod expiry;
+pub(crate) mod expiry;
 mod file;
 mod http;
 #[cfg(feature = "kafka")]
@@ -14,6 +14,7 @@ mod kafka;
 mod nats;
 mod template;
 mod tls;
+mod witness;
 
 use crate::config::OutputConfig;
 use crate::record::{ErrorClass, StoredFrame};
@@ -94,6 +95,12 @@ pub trait Output: Send {
 
     /// Hands the frame to the channel; waits while the channel is full.
     async fn write(&mut self, frame: &StoredFrame) -> Result<Written, OutputError>;
+
+    /// Waits until the channel has everything that was written. A channel that is full may keep the last frame of each of
+    /// its ways in memory, and moves it on in the calls that follow: where none follows soon, this one is due.
+    async fn flush(&mut self) -> Result<(), OutputError> {
+        Ok(())
+    }
 
     /// How far the far side has taken what was written, by the strongest sign that this channel has. Returns soon; does
     /// not wait for the far side. Also notices that a connection has ended.

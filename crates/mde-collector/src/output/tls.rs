@@ -4,9 +4,10 @@
 //! named here and nowhere taken from a process-wide default.
 
 use super::expiry::{self, Expiry};
+use super::witness::Witness;
 use crate::config::outputs::devo::{ClientIdentity, Tls};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -84,30 +85,49 @@ pub(super) async fn expiries(tls: &Tls) -> Result<Vec<Expiry>, TlsError> {
     reading.await?
 }
 
+/// What a person should know of certificates and protection although a connection was made. `tls`: how it was protected, if
+/// it was. `now_ms`: the time on the wall, milliseconds since 1970.
+pub(super) fn notes(expiries: &[Expiry], tls: Option<&Tls>, target: &str, now_ms: i64) -> Vec<String> {
+    let mut notes: Vec<_> = expiries.iter().filter_map(|expiry| expiry.note(now_ms)).collect();
+    match tls {
+        None => notes.push(format!("{target} is reached without TLS")),
+        Some(tls) if !tls.check_hostname => {
+            notes.push(format!("the name of {target} is not verified (`check_hostname: false`)"));
+        }
+        Some(_) => {}
+    }
+    notes
+}
+
 /// Reads the files and makes what connects.
 pub(super) async fn connector(tls: &Tls) -> Result<TlsConnector, TlsError> {
-    Ok(TlsConnector::from(Arc::new(client(tls).await?)))
+    let tls = tls.clone();
+    let config = tokio::task::spawn_blocking(move || client_config(&tls, None)).await??;
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// Reads the files and makes the settings, for a client that connects by itself.
-pub(super) async fn client(tls: &Tls) -> Result<ClientConfig, TlsError> {
+pub(super) async fn client(tls: &Tls, witness: Witness) -> Result<ClientConfig, TlsError> {
     let tls = tls.clone();
-    tokio::task::spawn_blocking(move || client_config(&tls)).await?
+    tokio::task::spawn_blocking(move || client_config(&tls, Some(&witness))).await?
 }
 
 /// Reads the files; blocks.
-pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
+pub(super) fn client_config(tls: &Tls, witness: Option<&Witness>) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let roots = match &tls.chain {
         Some(path) => roots_of(path)?,
         None => system_roots(),
     };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let builder = if tls.check_hostname {
-        builder.with_root_certificates(roots)
+    let verifier: Arc<dyn ServerCertVerifier> = if tls.check_hostname {
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        verifier.map_err(|error| rustls::Error::General(error.to_string()))?
     } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName { roots, provider }))
+        Arc::new(AnyName { roots, provider })
     };
+    let verifier = witness.map_or(Arc::clone(&verifier), |witness| witness.beside(verifier));
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     match &tls.identity {
         None => Ok(builder.with_no_client_auth()),
         Some(ClientIdentity { cert, key }) => {

@@ -2,6 +2,7 @@
 
 use super::source::Source;
 use crate::pull::{Ask, Condition};
+use crate::service::Api;
 use mde_client::budget::Priority;
 use mde_client::limits::Family;
 use mde_client::query::{Filter, Literal, Op, Query, segment};
@@ -12,7 +13,7 @@ const ID: &str = "id";
 
 /// A request for rows of the service's list.
 pub fn list(source: &Source, ask: &Ask) -> Result<Get, Error> {
-    let endpoint = &source.service.def.endpoint;
+    let endpoint = source.endpoint();
     let mut filters = Vec::new();
     for condition in &ask.conditions {
         match condition {
@@ -23,6 +24,8 @@ pub fn list(source: &Source, ask: &Ask) -> Result<Get, Error> {
                     filters.push(Filter::compare(field, Op::Ne, Literal::Text(value))?);
                 }
             }
+            // Not by Graph, whose lists cannot be filtered by it: their rows come with all the others then.
+            Condition::NotOneOf(_) if endpoint.api == Api::Graph => {}
             Condition::NotOneOf(ids) => {
                 for id in ids {
                     filters.push(Filter::compare(ID, Op::Ne, Literal::Text(id))?);
@@ -30,7 +33,12 @@ pub fn list(source: &Source, ask: &Ask) -> Result<Get, Error> {
             }
         }
     }
-    if let Some(own) = &source.service.filter {
+    let service = &source.service;
+    let scope = source.elsewhere.and_then(|other| other.scope).filter(|_| !service.all_products);
+    if let Some((property, value)) = scope {
+        filters.push(Filter::compare(property, Op::Eq, Literal::Text(value))?);
+    }
+    if let Some(own) = if endpoint.api == Api::Graph { &service.graph_filter } else { &service.filter } {
         filters.push(Filter::bracketed(own)?);
     }
     let mut query = Query::new();
@@ -43,6 +51,9 @@ pub fn list(source: &Source, ask: &Ask) -> Result<Get, Error> {
     if let Some(top) = ask.top {
         query = query.top(usize::try_from(top).unwrap_or(usize::MAX));
     }
+    if ask.counted {
+        query = query.with("$count", "true");
+    }
     if let Some(skip) = ask.skip {
         query = query.skip(usize::try_from(skip).unwrap_or(usize::MAX));
     }
@@ -51,7 +62,7 @@ pub fn list(source: &Source, ask: &Ask) -> Result<Get, Error> {
 
 /// A request for one entity of the list, with all that the list's `$expand` would bring.
 pub fn one(source: &Source, id: &str) -> Get {
-    let endpoint = &source.service.def.endpoint;
+    let endpoint = source.endpoint();
     let query = endpoint.expand.map_or_else(Query::new, |expand| Query::new().expand(expand));
     let path = format!("{}/{}", endpoint.path, segment(id));
     Get::new(path, endpoint.family, priority(source, false)).query(query)
@@ -59,10 +70,10 @@ pub fn one(source: &Source, id: &str) -> Get {
 
 /// Who comes first when the quota is short.
 pub fn priority(source: &Source, newest: bool) -> Priority {
-    match (source.service.def.endpoint.family, newest) {
-        (Family::Alerts, true) => Priority::NewestAlerts,
-        (Family::Alerts, false) => Priority::Alerts,
-        (Family::Hunting, _) => Priority::Hunting,
+    match (source.endpoint().family, newest) {
+        (Family::Alerts | Family::GraphAlerts, true) => Priority::NewestAlerts,
+        (Family::Alerts | Family::GraphAlerts, false) => Priority::Alerts,
+        (Family::Hunting | Family::GraphHunting, _) => Priority::Hunting,
         _ => Priority::Lists,
     }
 }

@@ -55,6 +55,11 @@ impl<'a> BatchWriter<'a> {
         new
     }
 
+    /// Takes what is to be known of an entity of a stream that reads no snapshots; of several the newest counts.
+    pub fn remember(&mut self, seen: Seen) {
+        self.seen.push(seen);
+    }
+
     /// Entities that the next commit stores.
     pub const fn entity_count(&self) -> u64 {
         self.seen.len() as u64

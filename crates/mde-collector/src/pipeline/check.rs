@@ -1,22 +1,34 @@
 //! `check`: whether a configuration would work, by asking everybody that it names and sending no event.
 
+mod backends;
+
+use self::backends::{Grant, Judged, Place, judge, last_day, portal};
 use super::clock::{self, Clock};
 use super::run::{RunError, asked};
 use super::setup::{Clients, Tenant};
-use crate::config::{Config, Input, OutputEntry, ServiceConfig};
-use crate::output;
+use crate::config::{Config, Input, OutputEntry, Proof, ServiceConfig};
+use crate::output::{self, expiry};
 use crate::pull::clock::SPREAD_WARNING_MS;
 use crate::quota::{Quotas, TenantBudget};
-use crate::record::ErrorClass;
-use crate::service::permitted;
+use crate::record::{ErrorClass, RawObject};
+use crate::service::{Api, Elsewhere, Pull, permitted};
+use crate::telemetry;
 use futures_util::future::{join, join_all};
 use mde_client::budget::Priority;
 use mde_client::hunting::{Endpoint, Hunter};
 use mde_client::limits::DEFENDER_HUNTING_END_MS;
-use mde_client::query::Query;
-use mde_client::{Error, ErrorKind, Get, write_time};
+use mde_client::query::{Filter, Query};
+use mde_client::{Client, Error, ErrorKind, Get, write_time};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Unit: milliseconds.
+const DAY_MS: i64 = 24 * 3_600_000;
+/// What is younger may not be shown by both APIs yet. Unit: milliseconds (15 min).
+const FRESH_MS: i64 = 15 * 60_000;
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -35,7 +47,7 @@ pub enum Verdict {
 /// What was looked at, and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// `credentials`, `clock`, `service`, `quota` or `output`.
+    /// `credentials`, `clock`, `service`, `quota`, `output` or `state`.
     pub kind: &'static str,
     /// The name of the input; none for outputs.
     pub tenant: Option<String>,
@@ -94,20 +106,20 @@ pub async fn check(
 /// Credentials, clocks and services of one tenant.
 async fn tenant_findings(input: &Input, tenant: &Tenant, clock: &dyn Clock) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut roles = None;
-    let graph_alone = input.services.iter().all(|service| !service.queries.is_empty());
+    // Whether anything is read from the classic API alone.
+    let graph_alone =
+        input.services.iter().all(|service| service.endpoint().api != Api::Mde || service.places().count() > 1);
     let tokens = tenant.shared().defender.tokens();
     match tokens.token().await {
         Ok(token) => {
-            roles = token.roles();
-            let found = match &roles {
+            let found = match token.roles() {
                 Some(roles) => format!("token granted, with {} roles", roles.len()),
                 None => "token granted; its roles cannot be read".to_owned(),
             };
-            findings.push(Finding::pass("credentials", found).of(Some(input), None));
+            findings.push(lasting(found, input, clock.wall_ms()).of(Some(input), None));
         }
-        // Hunting alone can do without this API's token.
-        Err(error) if !graph_alone => {
+        // What Graph has too can do without this API's token.
+        Err(error) if !graph_alone || tenant.shared().graph.tokens().token().await.is_err() => {
             findings.push(failed("credentials", &error).of(Some(input), None));
             return findings;
         }
@@ -116,8 +128,8 @@ async fn tenant_findings(input: &Input, tenant: &Tenant, clock: &dyn Clock) -> V
     for service in &input.services {
         let clients = tenant.clients(service);
         let finding = match service.queries.is_empty() {
-            true => list_finding(input, service, &clients, roles.as_deref()).await,
-            false => hunting_finding(input, &clients).await,
+            true => list_finding(service, input, &clients, clock.wall_ms()).await,
+            false => hunting_finding(service, input, &clients).await,
         };
         findings.push(finding.of(Some(input), Some(service.def.name)));
     }
@@ -130,29 +142,140 @@ async fn tenant_findings(input: &Input, tenant: &Tenant, clock: &dyn Clock) -> V
     findings
 }
 
-/// A service that is read as a list: its role, and one row of it.
-async fn list_finding(input: &Input, service: &ServiceConfig, clients: &Clients, roles: Option<&[String]>) -> Finding {
-    let endpoint = &service.def.endpoint;
-    if !permitted(endpoint.roles, roles) {
-        return lacking(input, "WindowsDefenderATP", &[endpoint.roles[0]]);
+/// A credential that works, with how long it will, as far as that can be known.
+fn lasting(found: String, input: &Input, now_ms: i64) -> Finding {
+    let place = "Entra admin center > App registrations > the application > Certificates & secrets";
+    match &input.credentials.proof {
+        Proof::Secret(_) | Proof::SecretFile(_) => {
+            Finding::pass("credentials", format!("{found}; when the secret expires is told only in {place}"))
+        }
+        Proof::Certificate { certificate, .. } => {
+            let pem = std::fs::read(certificate).ok();
+            let first = pem.and_then(|pem| CertificateDer::pem_slice_iter(&pem).next()?.ok());
+            let Some(end) = first.and_then(|der| expiry::of(&certificate.display().to_string(), &der)) else {
+                return Finding::pass("credentials", found);
+            };
+            match end.note(now_ms) {
+                None => Finding::pass("credentials", format!("{found}; the certificate is good until {}", end.day())),
+                Some(note) => Finding::pass("credentials", format!("{found}; {note}")).but(
+                    Verdict::Warn,
+                    format!("{place} > Certificates > Upload certificate, then put the new one and its key in the files' place"),
+                ),
+            }
+        }
+        Proof::Managed | Proof::Federated(_) => Finding::pass("credentials", found),
+    }
+}
+
+/// A service that is read as a list: from which API it would be, with which role, and one row of it.
+async fn list_finding(service: &ServiceConfig, input: &Input, clients: &Clients, now_ms: i64) -> Finding {
+    let def = service.def;
+    let (mut places, mut refused) = (Vec::new(), None);
+    for elsewhere in service.places() {
+        let granted = granted(service, elsewhere, clients).await;
+        places.push(Place { elsewhere, granted: matches!(granted, Ok(true)) });
+        refused = granted.err().or(refused);
+    }
+    let judged = judge(def, &places, now_ms);
+    let Some(chosen) = judged.chosen else {
+        return match refused {
+            Some(error) => failed("service", &error),
+            None => told(judged, input),
+        };
+    };
+    let endpoint = places[chosen].elsewhere.map_or(&def.endpoint, |other| &other.endpoint);
+    if endpoint.api == Api::Hunting {
+        return told(judged, input);
     }
     let ask = Get::new(endpoint.path, endpoint.family, Priority::Lists).query(Query::new().top(1));
-    let read = async { clients.defender.get(&ask).await?.page.rest().await };
+    let read = async { clients.of(endpoint.api).get(&ask).await?.page.rest().await };
     match read.await {
-        Ok(_) => Finding::pass("service", format!("{} granted, {} answers", endpoint.roles[0], endpoint.path)),
+        Ok(_) => {
+            let other = places[chosen..].iter().find(|place| place.granted && place.elsewhere.is_some());
+            let missing = match (places[chosen].elsewhere, other.and_then(|place| place.elsewhere)) {
+                (None, Some(other)) if other.core.is_some() => missing_there(service, other, clients, now_ms).await,
+                _ => None,
+            };
+            let judged = Judged { found: judged.found + &missing.unwrap_or_default(), ..judged };
+            told(judged, input)
+        }
         Err(error) => match error.kind() {
             ErrorKind::Forbidden { missing } if !missing.is_empty() => {
                 let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
-                lacking(input, "WindowsDefenderATP", &missing)
+                lacking(input, portal(endpoint.api), &missing)
             }
             _ => failed("service", &error),
         },
     }
 }
 
+/// Whether the application may read a service there, as far as its token tells.
+async fn granted(
+    service: &ServiceConfig,
+    elsewhere: Option<&'static Elsewhere>,
+    clients: &Clients,
+) -> Result<bool, Error> {
+    let endpoint = elsewhere.map_or(&service.def.endpoint, |other| &other.endpoint);
+    if endpoint.api == Api::Hunting {
+        let (defender, graph) = clients.hunting(service.backend);
+        return match Hunter::choose(defender, graph).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::Forbidden { .. }) => Ok(false),
+            Err(error) => Err(error),
+        };
+    }
+    let token = clients.of(endpoint.api).tokens().token().await?;
+    Ok(permitted(endpoint.roles, token.roles().as_deref()))
+}
+
+/// How many of the entities that changed in the last day the other API does not show: what a switch would leave out. Nothing where
+/// one answer of each does not tell.
+async fn missing_there(
+    service: &ServiceConfig,
+    other: &'static Elsewhere,
+    clients: &Clients,
+    now_ms: i64,
+) -> Option<String> {
+    let (Pull::Window { time, .. }, Pull::Window { time: there, .. }) = (service.pull, &other.pull) else {
+        return None;
+    };
+    let day = |field| Filter::window(field, now_ms - DAY_MS, now_ms - FRESH_MS).ok();
+    let own = Get::new(service.def.endpoint.path, service.def.endpoint.family, Priority::Lists);
+    let own = ids(clients.of(Api::Mde), own.query(Query::new().filter(&day(time)?))).await?;
+    let endpoint = &other.endpoint;
+    // Wider, because an update may be told a little later there.
+    let query = Query::new().filter(&Filter::window(there, now_ms - DAY_MS - FRESH_MS, now_ms).ok()?);
+    let query = query.top(endpoint.page_cap).with("$count", "true");
+    let shown = ids(clients.of(endpoint.api), Get::new(endpoint.path, endpoint.family, Priority::Lists).query(query));
+    let shown = shown.await?;
+    let missing = own.iter().filter(|id| !shown.contains(*id)).count();
+    Some(format!("; of {} that changed in the last day {missing} are not there", own.len()))
+}
+
+/// The ids of a list, where one answer holds it.
+async fn ids(client: &Client, get: Get) -> Option<BTreeSet<String>> {
+    let mut page = client.get(&get).await.ok()?.page;
+    let mut ids = BTreeSet::new();
+    while let Some(row) = page.next().await.ok()? {
+        ids.insert(RawObject::parse(row).ok()?.text("id")?.into_owned());
+    }
+    let end = page.end()?;
+    (end.next_link.is_none() && end.count.is_none_or(|count| count == end.rows)).then_some(ids)
+}
+
+/// A judgement as a finding.
+fn told(judged: Judged, input: &Input) -> Finding {
+    let finding = Finding { verdict: judged.verdict, ..Finding::pass("service", judged.found) };
+    let Some(Grant { api, role, later }) = judged.grant else { return finding };
+    let fix = grant(input, portal(api), &[role]);
+    let fix = if later { format!("before {}: {fix}", last_day()) } else { fix };
+    Finding { fix: Some(fix), ..finding }
+}
+
 /// Hunting: which of its two endpoints the application may use.
-async fn hunting_finding(input: &Input, clients: &Clients) -> Finding {
-    match Hunter::choose(Some(&clients.defender), Some(&clients.graph)).await {
+async fn hunting_finding(service: &ServiceConfig, input: &Input, clients: &Clients) -> Finding {
+    let (defender, graph) = clients.hunting(service.backend);
+    match Hunter::choose(defender, graph).await {
         Ok(hunter) if hunter.endpoint() == Endpoint::Defender => {
             let end = write_time(DEFENDER_HUNTING_END_MS).expect("a constant in this century");
             let (day, role) = (&end[..10], Endpoint::Defender.role());
@@ -229,7 +352,7 @@ fn failed(kind: &'static str, error: &Error) -> Finding {
 
 /// An error as a sentence, with what is behind it.
 fn with_cause(error: &dyn std::error::Error) -> String {
-    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    let cause = telemetry::cause(error).map_or_else(String::new, |cause| format!(": {cause}"));
     format!("failed to {error}{cause}")
 }
 

@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::run::{Options, asked};
-use super::setup::{Clients, Tenant};
+use super::setup::Clients;
 use super::source::Source;
 use crate::config::{Config, Input, Persistence};
 use crate::enrich::{Enricher, Rules, Shared};
@@ -23,7 +23,6 @@ impl Enrichment {
         config: &Config,
         input: &Input,
         options: &Options,
-        tenant: &Tenant,
         (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
     ) -> Self {
         let services = input.services.iter().filter(|service| asked(&options.services, service.def.name));
@@ -31,14 +30,16 @@ impl Enrichment {
         let streams = sources.map(|source| (source.stream, source.service.counts)).collect();
         let (store, clock): (Arc<dyn Counts>, _) = (Arc::<dyn Store>::clone(store), Arc::clone(clock));
         let now: WallClock = Arc::new(move || clock.wall_ms());
-        let shared = Shared::new(tenant.shared().defender.clone(), (store, now), folder(config), streams);
+        let shared = Shared::new((store, now), folder(config), streams);
         Self { shared, share: input.quota_share }
     }
 
     /// What has the counts of a stream; `None` where it asks for none.
-    pub fn of(&self, source: &Source, clients: &Clients) -> Option<Arc<Enricher>> {
+    /// `alone`: from what its records tell, because they come from another API than the counts would.
+    pub fn of(&self, source: &Source, clients: &Clients, alone: bool) -> Option<Arc<Enricher>> {
         let service = &source.service;
-        let rules = Rules { method: service.enrichment.method, max_age: service.enrichment.max_age, share: self.share };
+        let (method, max_age) = (service.enrichment.method, service.enrichment.max_age);
+        let rules = Rules { method, max_age, share: self.share, alone };
         let enricher = |counts| {
             let (shared, client) = (Arc::clone(&self.shared), clients.defender.clone());
             Arc::new(Enricher::new(shared, client, source.stream.clone(), counts, rules))

@@ -2,6 +2,8 @@
 
 use super::ask;
 use super::batch::BatchWriter;
+use super::bridge::{self, Bridge};
+use super::choice::Choice;
 use super::clock::{self, Clock};
 use super::gate::Gate;
 use super::lease;
@@ -9,12 +11,14 @@ use super::retry::{PipelineError, Verdict, pause, verdict};
 use super::rows::{Chunk, Intake, Numbers, Way};
 use super::setup::Clients;
 use super::source::Source;
+use super::standing::Standing;
 use crate::enrich::{EnrichError, Enricher};
 use crate::pull::clock::{Reading, SPREAD_WARNING_MS};
 use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, SnapshotEnd, Step};
 use crate::record::{BatchHead, StreamKey};
+use crate::service::Api;
 use crate::status::Word;
-use crate::store::{Lease, Progress, Store};
+use crate::store::{Commit, Lease, Progress, Store, StreamState};
 use crate::telemetry::enrich as enrichment;
 use crate::telemetry::pull::{self as events, Report};
 use mde_client::hunting::{Endpoint, Hunt, Hunter};
@@ -26,22 +30,35 @@ use tokio::time::{Instant, sleep};
 /// Entities that are taken for gone together.
 const ABSENT_CHUNK: u32 = 1_000;
 
+/// Marks of versions that are let go together.
+const LET_GO_CHUNK: u32 = 10_000;
+/// How far the horizon moves before marks are let go again. Unit: milliseconds.
+const LET_GO_EVERY_MS: i64 = 3_600_000;
+
 /// How long an event that leaves once and for all waits for counts of its own. Source: design, "Enrichment".
 const OWN_COUNTS: Duration = Duration::from_secs(60);
 
 /// One stream's pull half.
 pub struct Puller {
-    store: Arc<dyn Store>,
-    clients: Clients,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clients: Clients,
     clock: Arc<dyn Clock>,
     gate: Gate,
     owner: String,
-    source: Source,
+    pub(super) source: Source,
     /// Whether this is the only pull of the run.
     once: bool,
     intake: Intake,
     /// Has the counts that are asked for.
     enricher: Option<Arc<Enricher>>,
+    /// The same where the source itself is read, and where another API is.
+    enrichers: (Option<Arc<Enricher>>, Option<Arc<Enricher>>),
+    /// Where it stands, as the store has it.
+    standing: Standing,
+    /// What is known of the APIs among which it may choose.
+    pub(super) choice: Choice,
+    /// Up to where marks of versions were let go. Unit: milliseconds since 1970, UTC.
+    let_go_ms: i64,
     /// Runs queries; chosen at the first one.
     hunter: Option<Hunter>,
     api_date: Option<ServerDate>,
@@ -75,11 +92,40 @@ impl Puller {
         clock: Arc<dyn Clock>,
         owner: String,
         (source, once): (Source, bool),
-        enricher: Option<Arc<Enricher>>,
+        enrichers: (Option<Arc<Enricher>>, Option<Arc<Enricher>>),
     ) -> Self {
-        let intake = Intake::new(source.clone(), enricher.clone());
-        let (hunter, api_date, answered) = (None, None, false);
-        Self { store, clients, clock, gate, owner, source, once, intake, enricher, hunter, api_date, answered }
+        let standing = Standing { api: source.api(), left: None, memory: String::new() };
+        let mut puller = Self {
+            store,
+            clients,
+            clock,
+            gate,
+            owner,
+            intake: Intake::new(source.clone(), None, None),
+            source,
+            once,
+            enricher: None,
+            enrichers,
+            standing,
+            choice: Choice::default(),
+            let_go_ms: i64::MIN,
+            hunter: None,
+            api_date: None,
+            answered: false,
+        };
+        puller.equip();
+        puller
+    }
+
+    /// Has what goes with where the stream is read.
+    pub(super) fn equip(&mut self) {
+        let (own, alone) = &self.enrichers;
+        self.enricher = if self.source.elsewhere.is_some() { alone.clone() } else { own.clone() };
+        let cores = self.source.service.def.elsewhere.iter().find_map(|other| other.core);
+        let (stream, here, left) = (self.source.stream.clone(), self.source.api(), self.standing.left);
+        let bridge = cores.map(|core| Bridge { core, stream, here, left });
+        self.intake = Intake::new(self.source.clone(), self.enricher.clone(), bridge);
+        self.hunter = None;
     }
 
     /// The stream that it fills.
@@ -94,17 +140,20 @@ impl Puller {
 
     /// What the clocks say.
     fn reading(&self) -> Reading {
-        clock::read(&*self.clock, self.api_date, self.clients.defender.tokens().date())
+        let clients = &self.clients;
+        let date = clients.of(self.source.api()).tokens().date().or_else(|| clients.defender.tokens().date());
+        clock::read(&*self.clock, self.api_date, date)
     }
 
     /// What time it is by the median of the clocks.
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         Now { ms: self.reading().now_ms, sure: self.answered }
     }
 
     /// How long the first pull has to wait, so that a restart does not bring a snapshot forward.
     pub async fn due_in(&self) -> Result<Duration, PipelineError> {
-        let machine = self.source.machine(&self.store.stream(&self.source.stream).await?, self.once)?;
+        let state = self.store.stream(&self.source.stream).await?;
+        let machine = self.source.standing(&state).machine(&state, self.once)?;
         if machine.must_start_again() {
             return Ok(Duration::ZERO);
         }
@@ -117,8 +166,23 @@ impl Puller {
     /// # Errors
     /// What stopped it. What was committed before stays; the next pull goes on from there.
     pub async fn pull(&mut self) -> Result<Report, PipelineError> {
+        self.choose().await?;
+        loop {
+            match self.pull_here().await {
+                Ok(report) => {
+                    self.choice.worked();
+                    return Ok(report);
+                }
+                Err(error) if self.leaves(&error).await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One pull from where the stream is read now.
+    async fn pull_here(&mut self) -> Result<Report, PipelineError> {
         // The token's date is one of the three clocks, so it comes first.
-        self.clients.defender.tokens().token().await?;
+        self.token().await?;
         let store = Arc::clone(&self.store);
         let held = || PipelineError::Held(self.source.stream.to_string());
         let name = format!("stream {}", self.source.stream);
@@ -131,10 +195,12 @@ impl Puller {
     async fn under(&mut self, lease: &Lease) -> Result<Report, PipelineError> {
         let (store, stream) = (Arc::clone(&self.store), self.source.stream.clone());
         let mut state = store.stream(&stream).await?;
+        self.take_stand(lease, &mut state).await?;
         let mut machine = self.source.machine(&state, self.once)?;
         if machine.must_start_again() {
             events::started_again(&stream);
-            state = store.start_again(lease, &stream, "").await?;
+            let memory = self.standing.text("", self.source.service.def.endpoint.api);
+            state = store.start_again(lease, &stream, &memory).await?;
             machine = self.source.machine(&state, self.once)?;
         }
         let counted = self.prepare().await?;
@@ -216,6 +282,10 @@ impl Puller {
         }
         let (_, known) = self.store.count_absent(&self.source.stream, 0).await?;
         if (known > 0 && !self.once) || !enricher.needs_entities() {
+            return Ok(Some(known));
+        }
+        // Another API's list is no list that could be read for its ids alone.
+        if self.source.elsewhere.is_some() {
             return Ok(Some(known));
         }
         // Those of the last snapshot are known; of a first one, or with `once`, nobody may be missing.
@@ -344,7 +414,10 @@ impl Puller {
         self.take(&mut chunk, pulling).await?;
         let end = answer.page.rest().await?;
         pulling.report.requests += 1;
+        // Asked how many there are, an answer that has fewer rows, or does not say it with a round number of them, is cut.
+        let cut = ask.counted && end.count.map_or(end.rows > 0 && end.rows % 100 == 0, |count| count > end.rows);
         Ok(match end.next_link {
+            None if cut => More::Elsewhere,
             None => More::Nothing,
             Some(Link::Foreign { host }) => {
                 events::link_refused(&self.source.stream, &host.as_deref().unwrap_or("it is no address"));
@@ -365,10 +438,11 @@ impl Puller {
 
     /// Rows of a slice of the query.
     async fn slice(&mut self, slice: &Slice, pulling: &mut Pulling<'_>) -> Result<More, PipelineError> {
-        let query = self.source.query.clone().expect("only hunting asks for slices, and its streams have a query");
-        let column = query.timestamp_column.as_deref();
+        let column = self.source.query.as_ref().and_then(|query| query.timestamp_column.clone());
+        let column = column.as_deref();
         let span = slice.span.map(|(from_ms, to_ms)| (column, from_ms, to_ms));
-        let text = kql::sliced(&query.query, kql::Slice { span, part: slice.part }).ok_or(PipelineError::Calendar)?;
+        let query = self.source.kql().expect("only what is the result of a query asks for slices");
+        let text = kql::sliced(query, kql::Slice { span, part: slice.part }).ok_or(PipelineError::Calendar)?;
         let hunter = self.hunter().await?;
         // An endpoint that refuses may have been retired, or a role may have moved to the other: chosen anew then.
         let answer = hunter.run(&Hunt::new(text)).await.inspect_err(|_| self.hunter = None);
@@ -381,8 +455,7 @@ impl Puller {
         }
         self.take(&mut chunk, pulling).await?;
         pulling.report.requests += 1;
-        let columns = answer.rest().await?.columns;
-        match (column, columns) {
+        match (column, answer.columns()) {
             (Some(column), Some(columns)) if columns.iter().all(|known| known.name != column) => {
                 Err(PipelineError::Column(column.to_owned()))
             }
@@ -395,7 +468,8 @@ impl Puller {
         if let Some(hunter) = &self.hunter {
             return Ok(hunter.clone());
         }
-        let hunter = Hunter::choose(Some(&self.clients.defender), Some(&self.clients.graph)).await?;
+        let (defender, graph) = self.clients.hunting(self.source.service.backend);
+        let hunter = Hunter::choose(defender, graph).await?;
         if hunter.endpoint() == Endpoint::Defender {
             events::old_hunting(&self.source.stream);
         }
@@ -404,7 +478,7 @@ impl Puller {
 
     /// Sends a request.
     async fn get(&mut self, get: &Get, pulling: &mut Pulling<'_>) -> Result<mde_client::Answer, PipelineError> {
-        let answer = self.clients.defender.get(get).await;
+        let answer = self.clients.of(self.source.api()).get(get).await;
         self.heard(answer, pulling, |answer| (answer.date, &answer.request_id))
     }
 
@@ -456,7 +530,7 @@ impl Puller {
     }
 
     /// What the machine wants kept, together with what was gathered.
-    async fn commit(&self, pulling: &mut Pulling<'_>, outcome: &Outcome) -> Result<(), PipelineError> {
+    async fn commit(&mut self, pulling: &mut Pulling<'_>, outcome: &Outcome) -> Result<(), PipelineError> {
         for gap in &outcome.set_aside {
             events::set_aside(&self.source.stream, gap.id.as_deref(), gap.from_ms, gap.to_ms, &gap.reason);
         }
@@ -472,18 +546,70 @@ impl Puller {
                 self.intake.marker(&end, &mut pulling.batch).await?;
             }
         }
-        pulling.report.events += pulling.batch.commit(progress(outcome)).await?;
+        if let Some(forget_before_ms) = outcome.forget_before_ms {
+            self.let_go(forget_before_ms, &mut pulling.batch).await?;
+        }
+        pulling.report.events += pulling.batch.commit(self.progress(outcome)).await?;
         Ok(())
     }
-}
 
-/// What the machine wants kept, in the store's words.
-fn progress(outcome: &Outcome) -> Progress {
-    Progress {
-        checkpoint_ms: outcome.checkpoint_ms,
-        backwards: outcome.backwards,
-        memory: outcome.memory.clone(),
-        forget_before_ms: outcome.forget_before_ms,
-        keep: outcome.keep.clone(),
+    /// What the machine wants kept, in the store's words.
+    fn progress(&self, outcome: &Outcome) -> Progress {
+        let own = self.source.service.def.endpoint.api;
+        Progress {
+            checkpoint_ms: outcome.checkpoint_ms,
+            backwards: outcome.backwards,
+            memory: outcome.memory.as_ref().map(|memory| self.standing.text(memory, own)),
+            forget_before_ms: outcome.forget_before_ms,
+            keep: outcome.keep.clone(),
+        }
+    }
+
+    /// Lets go of marks of versions whose keys are forgotten, now and then.
+    async fn let_go(&mut self, forget_before_ms: i64, batch: &mut BatchWriter<'_>) -> Result<(), PipelineError> {
+        if self.source.is_snapshot() || forget_before_ms < self.let_go_ms.saturating_add(LET_GO_EVERY_MS) {
+            return Ok(());
+        }
+        let since = bridge::horizon(forget_before_ms);
+        let absent = self.store.absent(&self.source.stream, since, LET_GO_CHUNK).await?;
+        if absent.len() < LET_GO_CHUNK as usize {
+            self.let_go_ms = forget_before_ms;
+        }
+        absent.into_iter().for_each(|(key, _)| batch.gone(key));
+        Ok(())
+    }
+
+    /// Takes the stand that was chosen, where the store has another: a snapshot is compared with none of another API, so it begins
+    /// anew; windows go on where the other API stood, and remember where that was.
+    async fn take_stand(&mut self, lease: &Lease, state: &mut StreamState) -> Result<(), PipelineError> {
+        let (stream, own) = (self.source.stream.clone(), self.source.service.def.endpoint.api);
+        let found = Standing::read(&state.memory, own);
+        let api = self.source.api();
+        if found.api == api {
+            self.standing = found;
+        } else if self.source.is_snapshot() {
+            self.standing = Standing { api, left: None, memory: String::new() };
+            *state = self.store.start_again(lease, &stream, &self.standing.text("", own)).await?;
+        } else {
+            self.standing = found.moved(api, state.checkpoint_ms);
+            state.memory = self.standing.text(&self.standing.memory, own);
+            let progress = Progress { memory: Some(state.memory.clone()), ..Progress::default() };
+            let commit = Commit { epoch: state.epoch, progress, ..Commit::default() };
+            self.store.commit(lease, &stream, &commit).await?;
+        }
+        self.equip();
+        Ok(())
+    }
+
+    /// A token for what the stream is read from; tables can be asked by either API.
+    async fn token(&self) -> Result<(), PipelineError> {
+        let asked = self.clients.of(self.source.api()).tokens().token().await;
+        match asked {
+            Err(error) if self.source.api() == Api::Hunting => {
+                self.clients.defender.tokens().token().await.map_err(|_| error)?;
+            }
+            asked => drop(asked?),
+        }
+        Ok(())
     }
 }

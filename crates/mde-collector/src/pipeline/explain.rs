@@ -159,7 +159,7 @@ pub async fn explain(config: &Config, only: Only<'_>, store: &dyn Store, id: &st
     for source in &sources {
         let state = states.get(&source.stream);
         let gaps = match state {
-            Some(state) => source.machine(state, false)?.gaps(),
+            Some(state) => source.standing(state).machine(state, false)?.gaps(),
             None => Vec::new(),
         };
         let concerns = gaps.into_iter().filter(|gap| gap.id.as_deref() == Some(id) || (gap.id.is_none() && !known));
@@ -217,7 +217,7 @@ async fn entity(
     places: &[Place],
 ) -> Result<Entity, PipelineError> {
     let machine: Option<Box<dyn Machine>> = match (source, state) {
-        (Some(source), Some(state)) => Some(source.machine(state, false)?),
+        (Some(source), Some(state)) => Some(source.standing(state).machine(state, false)?),
         _ => None,
     };
     let newest = machine.and_then(|machine| machine.newest());

@@ -10,13 +10,14 @@ use crate::config::{Config, Input, ServiceConfig};
 use crate::plan::{Listed, Plan, Size, Sizes, plan as sum};
 use crate::pull::forecast::{Still, forecast};
 use crate::quota::Quotas;
-use crate::record::ms;
-use crate::service::{Answer, Bulk, Pull, Read, permitted};
+use crate::record::{RawObject, ms};
+use crate::service::{Answer, Api, Bulk, Method, Pull, Read, permitted};
 use crate::store::StreamState;
 use mde_client::budget::Priority;
 use mde_client::limits::Family;
 use mde_client::query::{Filter, Query};
 use mde_client::{Client, Error, ErrorKind, Get};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Days whose rows are counted to know how many come in one.
@@ -25,6 +26,9 @@ const COUNTED_DAYS: i64 = 7;
 const DAY_MS: i64 = 24 * 3_600_000;
 /// A length that has to be found by trying is known well enough at one part in so many.
 const EXACTNESS: u64 = 32;
+
+/// Rows of an export from which its length is estimated: those of about a hundred machines.
+const SAMPLED_ROWS: usize = 20_000;
 
 /// Plans each input that is asked for. `given`: sizes that nobody needs to be asked for.
 ///
@@ -46,16 +50,24 @@ pub async fn plan(
         let wanted = wanted(input, given);
         let mut roles = None;
         if !wanted.is_empty() {
-            roles = tenant.shared().defender.tokens().token().await.map_err(failed)?.roles();
+            let classic = wanted.iter().any(|list| !list.family.is_graph());
+            let asked = tenant.shared().defender.tokens().token().await;
+            // Whoever reads Graph alone need not be known to the classic API.
+            roles = match asked {
+                Ok(token) => token.roles(),
+                Err(error) if classic => return Err(failed(error)),
+                Err(_) => Some(Vec::new()),
+            };
         }
-        for List { path, family, time } in wanted {
-            if let Some(size) = size(&tenant.shared().defender, path, family, time, now_ms).await.map_err(failed)? {
-                sizes.set(path, size);
+        for list in wanted {
+            let api = if list.family.is_graph() { Api::Graph } else { Api::Mde };
+            if let Some(size) = size(tenant.shared().of(api), &list, &sizes, now_ms).await.map_err(failed)? {
+                sizes.set(list.path, size);
             }
         }
         let mut listed = Vec::new();
         for service in &input.services {
-            let own = sizes.get(service.def.endpoint.path).unwrap_or_default();
+            let own = own_size(&sizes, service).unwrap_or_default();
             for source in Source::of(input, service) {
                 listed.push(
                     foretold(service, &source, own, now_ms)
@@ -68,6 +80,11 @@ pub async fn plan(
     Ok(plans)
 }
 
+/// How large a service's list is, where it is known: by the API that is read, else by the source itself.
+fn own_size(sizes: &Sizes, service: &ServiceConfig) -> Option<Size> {
+    sizes.get(service.endpoint().path).or_else(|| sizes.get(service.def.endpoint.path))
+}
+
 /// What a stream's own machine calls, over a list of that size that holds still.
 fn foretold<'a>(
     service: &'a ServiceConfig,
@@ -77,7 +94,7 @@ fn foretold<'a>(
 ) -> Result<Listed<'a>, PipelineError> {
     let new = StreamState { epoch: 1, checkpoint_ms: None, memory: String::new(), last_batch: 0 };
     let mut machine = source.machine(&new, false)?;
-    let still = Still { rows: size.rows, per_day: size.per_day, cap: service.def.endpoint.page_cap as u64 };
+    let still = Still { rows: size.rows, per_day: size.per_day, cap: service.endpoint().page_cap as u64 };
     let period_ms = ms(source.period);
     Ok(Listed {
         service,
@@ -93,21 +110,40 @@ fn foretold<'a>(
 struct List {
     path: &'static str,
     family: Family,
-    /// The time by which it is read, where it is.
-    time: Option<&'static str>,
+    /// How its length is found.
+    length: Length,
 }
+
+/// How the length of a list is found.
+#[derive(Clone, Copy)]
+enum Length {
+    /// By its end.
+    Whole,
+    /// The same, and that of a week by this time.
+    ByTime(&'static str),
+    /// It cannot be told but by reading all: by the rows of its first machines, which this property names.
+    Sampled(&'static str),
+}
+
+/// The list of machines.
+const MACHINES: (&str, Family) = ("/api/machines", Family::Machines);
 
 /// The lists whose length matters and is not given: those that are read, and those in which counts are.
 fn wanted(input: &Input, given: &Sizes) -> Vec<List> {
     let mut lists: Vec<List> = Vec::new();
     for service in input.services.iter().filter(|service| service.queries.is_empty()) {
-        let endpoint = &service.def.endpoint;
-        let time = match *service.pull {
-            Pull::Window { time, .. } | Pull::Open { start: time, .. } => Some(time),
-            Pull::Snapshot { .. } | Pull::Slices => None,
+        let endpoint = service.endpoint();
+        // A table's length is not asked for: that would be the query itself.
+        if endpoint.api == Api::Hunting {
+            continue;
+        }
+        let pull = service.places().next().flatten().map_or(service.pull, |other| &other.pull);
+        let length = match *pull {
+            Pull::Window { time, .. } | Pull::Open { start: time, .. } => Length::ByTime(time),
+            Pull::Snapshot { .. } | Pull::Slices => Length::Whole,
         };
-        if given.get(endpoint.path).is_none() {
-            lists.push(List { path: endpoint.path, family: endpoint.family, time });
+        if own_size(given, service).is_none() {
+            lists.push(List { path: endpoint.path, family: endpoint.family, length });
         }
     }
     // Whoever gives the sizes of all services wants nobody to be asked.
@@ -119,35 +155,43 @@ fn wanted(input: &Input, given: &Sizes) -> Vec<List> {
             lists.push(list);
         }
     };
-    for bulk in input.services.iter().flat_map(|service| &service.counts).flat_map(|count| count.bulk) {
+    let in_bulk = input.services.iter().filter(|service| service.enrichment.method != Method::PerEntity);
+    // Further answers are for tenants that cannot give the first one.
+    for bulk in in_bulk.flat_map(|service| &service.counts).filter_map(|count| count.bulk.first()) {
         let Bulk::Grouped(grouped) = bulk else { continue };
         match grouped.pass.read {
-            Read::List { path, family } | Read::Each { path, family, .. } => add(List { path, family, time: None }),
-            // How long an export is nobody tells; it is estimated by machines.
-            Read::Export { .. } => {}
+            Read::List { path, family } | Read::Each { path, family, .. } => {
+                add(List { path, family, length: Length::Whole });
+            }
+            Read::Export { pages, machine, .. } => {
+                add(List { path: MACHINES.0, family: MACHINES.1, length: Length::Whole });
+                add(List { path: pages, family: Family::ExportJson, length: Length::Sampled(machine) });
+            }
         }
     }
     lists
 }
 
-/// How large a list is; `None` where the application may not read it.
-async fn size(
-    client: &Client,
-    path: &'static str,
-    family: Family,
-    time: Option<&'static str>,
-    now_ms: i64,
-) -> Result<Option<Size>, Error> {
-    let all = Get::new(path, family, Priority::Lists);
+/// How large a list is; `None` where the application may not read it. `known`: those that were looked at before.
+async fn size(client: &Client, list: &List, known: &Sizes, now_ms: i64) -> Result<Option<Size>, Error> {
+    let all = Get::new(list.path, list.family, Priority::Lists);
+    let whole = |rows| Size { rows, per_day: 0.0 };
+    let time = match list.length {
+        Length::Whole => return Ok(count(client, &all, Query::new()).await?.map(whole)),
+        Length::Sampled(machine) => {
+            let machines = known.get(MACHINES.0).map_or(0, |size| size.rows);
+            return Ok(sampled(client, &all, machine, machines).await?.map(whole));
+        }
+        Length::ByTime(time) => time,
+    };
     let Some(rows) = count(client, &all, Query::new()).await? else { return Ok(None) };
-    let Some(time) = time else { return Ok(Some(Size { rows, per_day: 0.0 })) };
     let week = Query::new().filter(&Filter::window(time, now_ms - COUNTED_DAYS * DAY_MS, now_ms + DAY_MS)?);
     let week = count(client, &all, week).await?.unwrap_or(0);
     Ok(Some(Size { rows, per_day: week as f64 / COUNTED_DAYS as f64 }))
 }
 
 /// Rows of a list, by one small answer where the server counts; else by looking for its end. `None`: it may not be read.
-async fn count(client: &Client, list: &Get, query: Query) -> Result<Option<u64>, Error> {
+pub(super) async fn count(client: &Client, list: &Get, query: Query) -> Result<Option<u64>, Error> {
     let counted = list.clone().query(query.clone().top(1).with("$count", "true"));
     match ends(client, &counted).await {
         Ok((_, Some(count))) => return Ok(Some(count)),
@@ -173,6 +217,36 @@ async fn count(client: &Client, list: &Get, query: Query) -> Result<Option<u64>,
         if is_there(middle - 1).await? { rows = middle } else { beyond = middle }
     }
     Ok(Some(rows))
+}
+
+/// Rows of an export for so many machines, by those of its first ones; `None`: it may not be read.
+async fn sampled(client: &Client, export: &Get, machine: &str, machines: u64) -> Result<Option<u64>, Error> {
+    let first = export.clone().query(Query::verbatim(format!("pageSize={SAMPLED_ROWS}")));
+    let mut page = match client.get(&first).await {
+        Ok(answer) => answer.page,
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::Forbidden { .. } | ErrorKind::NotLicensed => return Ok(None),
+            _ => return Err(error),
+        },
+    };
+    let (mut seen, mut newest, mut of_newest) = (HashSet::new(), String::new(), 0);
+    while let Some(row) = page.next().await? {
+        // A row that cannot be read is one all the same.
+        let id = RawObject::parse(row).ok().and_then(|row| Some(row.text(machine)?.into_owned())).unwrap_or_default();
+        if id != newest {
+            seen.insert(id.clone());
+            (newest, of_newest) = (id, 0);
+        }
+        of_newest += 1;
+    }
+    let end = page.rest().await?;
+    // The last machine may go on behind the page.
+    let whole = (seen.len() as u64).saturating_sub(1);
+    Ok(Some(match end.next_link {
+        None => end.rows,
+        Some(_) if whole == 0 => end.rows.saturating_mul(machines),
+        Some(_) => (end.rows - of_newest).saturating_mul(machines) / whole,
+    }))
 }
 
 /// Rows of an answer, and how many there are on the server where it says so.

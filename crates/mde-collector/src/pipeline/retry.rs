@@ -24,6 +24,14 @@ pub enum PipelineError {
     /// A record without the fields that name its version.
     #[error("read a record: it has no {0}")]
     Nameless(&'static str),
+    /// The application lacks a role, as its token shows.
+    #[error("read {service}: the application lacks {role}")]
+    Lacks {
+        /// The source.
+        service: &'static str,
+        /// The least of the roles that would do.
+        role: &'static str,
+    },
     /// A query's result lacks the column that slices it.
     #[error("slice a query: its result has no column {0}")]
     Column(String),
@@ -63,6 +71,7 @@ impl PipelineError {
                 | StoreError::Broken { .. },
             )
             | Self::Memory(_) => ErrorClass::Fatal,
+            Self::Lacks { .. } => ErrorClass::Denied,
             Self::Column(_) | Self::Calendar => ErrorClass::Refused,
             Self::Pull(_) | Self::Record(_) | Self::Nameless(_) | Self::Store(_) | Self::Held(_) => {
                 ErrorClass::Transient
@@ -80,7 +89,9 @@ impl PipelineError {
     #[must_use]
     pub fn word(&self) -> Word {
         match self {
+            Self::Lacks { .. } => Word::Denied,
             Self::Api(error) => match (self.class(), error.kind()) {
+                (_, ErrorKind::Incomplete) => Word::Incomplete,
                 (ErrorClass::Throttled { .. }, _) => Word::Throttled,
                 (ErrorClass::Denied, ErrorKind::Token(_) | ErrorKind::Unauthorized) => Word::Auth,
                 (ErrorClass::Denied, _) => Word::Denied,
@@ -102,6 +113,7 @@ impl PipelineError {
                 ErrorClass::Transient => "nothing to do: the window is kept and asked for again",
                 ErrorClass::Refused | ErrorClass::Fatal => "report the request id to the vendor",
             }),
+            Self::Lacks { .. } => "grant the application that role; `check` tells where, and what would do instead",
             Self::Memory(_) => "use the version that wrote the state, or start with another state folder",
             Self::Store(_) => "check the disk below the state folder",
             Self::Column(_) => {

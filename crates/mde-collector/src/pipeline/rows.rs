@@ -2,6 +2,7 @@
 //! of any size takes the same memory.
 
 use super::batch::BatchWriter;
+use super::bridge::{Bridge, Mark, Recognised};
 use super::retry::PipelineError;
 use super::source::Source;
 use crate::config::Emit;
@@ -9,8 +10,9 @@ use crate::enrich::{Counted, Enricher};
 use crate::flatten::{Flattener, Tail};
 use crate::obfuscate::obfuscate;
 use crate::pull::{Machine, Numbered, Row, Sightings, SnapshotEnd};
-use crate::record::{EntityKey, Identity, RawObject, StoredKey, VersionKey, content_hash};
+use crate::record::{Cursor, EntityKey, Identity, RawObject, StoredKey, VersionKey, content_hash};
 use crate::service::{Key, Pull};
+use crate::shape::shaped;
 use crate::store::{LastSeen, Seen, Store, Trace};
 use crate::telemetry::pull::{Report, came_late};
 use mde_client::parse_time;
@@ -79,12 +81,43 @@ pub struct Way<'w, 'b> {
     pub waits: &'w mut bool,
 }
 
+/// Whether another API has shown a version.
+fn shown_there(bridged: &Option<(Mark, Recognised)>) -> bool {
+    bridged.as_ref().is_some_and(|(_, recognised)| recognised.there)
+}
+
 /// What makes events of a stream's rows.
 pub struct Intake {
     source: Source,
     flattener: Flattener,
     /// Knows counts, where any are asked for.
     enricher: Option<Arc<Enricher>>,
+    /// Recognises versions that another API has shown, where there is another.
+    bridge: Option<Bridge>,
+}
+
+/// A document of that source with its hidden values replaced; `None` where it has none.
+pub fn hidden(source: &Source, text: &[u8]) -> Result<Option<Vec<u8>>, PipelineError> {
+    Ok(match obfuscate(text, &source.service.obfuscation)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(document) => Some(document),
+    })
+}
+
+/// A document that a parser has accepted as one line, ended: byte for byte, but without white space between its parts where the
+/// line would break there.
+pub fn one_line(text: &[u8]) -> Vec<u8> {
+    let text = text.trim_ascii();
+    let mut line = match std::str::from_utf8(text) {
+        Ok(document) if text.iter().any(|octet| matches!(octet, b'\n' | b'\r')) => {
+            let mut line = String::with_capacity(text.len() + 1);
+            Cursor::new(document).compact(&mut line);
+            line.into_bytes()
+        }
+        _ => text.to_vec(),
+    };
+    line.push(b'\n');
+    line
 }
 
 /// A row that has been read and named.
@@ -111,19 +144,30 @@ struct Named<'a> {
 
 impl Intake {
     /// For one stream.
-    pub fn new(source: Source, enricher: Option<Arc<Enricher>>) -> Self {
+    pub fn new(source: Source, enricher: Option<Arc<Enricher>>, bridge: Option<Bridge>) -> Self {
         let flattener = Flattener::new(&source.service.flatten);
-        Self { source, flattener, enricher }
+        Self { source, flattener, enricher, bridge }
+    }
+
+    /// A row in the form in which it leaves.
+    fn shaped<'a>(&self, row: &'a [u8]) -> Result<Cow<'a, [u8]>, PipelineError> {
+        Ok(match self.source.shape() {
+            Some(fields) => Cow::Owned(shaped(fields, row)?.into_bytes()),
+            None => Cow::Borrowed(row),
+        })
     }
 
     /// Takes the rows of a chunk and empties it.
     pub async fn take(&self, chunk: &mut Chunk, way: Way<'_, '_>) -> Result<(), PipelineError> {
         let mut rows = Vec::with_capacity(chunk.ends.len());
         let pulled_ms = way.machine.pulled_ms();
-        for text in chunk.rows() {
+        let texts = chunk.rows().map(|row| self.shaped(row)).collect::<Result<Vec<_>, _>>()?;
+        for text in &texts {
             let row = self.name(text, pulled_ms, way.numbers)?;
             let told = Row { key: row.key, id: &row.id, time: row.time, open: row.open };
             if let Some(kept_ms) = way.machine.row(told)? {
+                // Only a key that is never forgotten keeps an entity that changes meanwhile out of an export.
+                let kept_ms = if self.source.export.is_some() { i64::MAX } else { kept_ms };
                 rows.push(Named { kept_ms, ..row });
             }
         }
@@ -135,6 +179,7 @@ impl Intake {
             }
         }
         drop(rows);
+        drop(texts);
         chunk.clear();
         Ok(())
     }
@@ -144,16 +189,37 @@ impl Intake {
         let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
         let known = way.store.known(&self.source.stream, &keys).await?;
         let pulled_ms = way.machine.pulled_ms();
-        let new: Vec<&Named<'_>> = rows.iter().zip(&known).filter(|(_, known)| !**known).map(|(row, _)| row).collect();
+        let unknown: Vec<&Named<'_>> =
+            rows.iter().zip(&known).filter(|(_, known)| !**known).map(|(row, _)| row).collect();
+        let mut bridged = self.bridged(&unknown, way.store).await?;
+        let new: Vec<&Named<'_>> = unknown
+            .into_iter()
+            .zip(&bridged)
+            .filter(|(_, bridged)| !shown_there(bridged))
+            .map(|(row, _)| row)
+            .collect();
         let counted = self.counts(&new, false).await?;
         *way.waits |= way.may_wait && !counted.pending.is_empty();
         if *way.waits {
             return Ok(());
         }
-        let mut counts = counted.values.iter();
+        let (mut counts, mut bridged) = (counted.values.iter(), bridged.drain(..));
         for (row, known) in rows.iter().zip(known) {
-            let counts = if known { None } else { counts.next() };
+            let bridged = if known { None } else { bridged.next() };
+            let there = bridged.as_ref().is_some_and(shown_there);
+            let counts = if known || there { None } else { counts.next() };
             if known || !way.batch.version(StoredKey { key: row.key, time_ms: row.kept_ms }) {
+                way.report.repeated += 1;
+                continue;
+            }
+            if let (Some(bridge), Some(Some((mark, recognised)))) = (&self.bridge, bridged) {
+                let marks = bridge.marks(&mark, recognised, row.kept_ms);
+                if let Some(key) = marks.key {
+                    way.batch.version(key);
+                }
+                way.batch.remember(marks.newest);
+            }
+            if there {
                 way.report.repeated += 1;
             } else {
                 way.report.late_ms = way.report.late_ms.max(self.lateness(row, way.read_to_ms));
@@ -161,7 +227,8 @@ impl Intake {
                 let replaced = hidden.as_deref().map(RawObject::parse).transpose()?;
                 let record = replaced.as_ref().unwrap_or(&row.record);
                 let counts = self.named(counts);
-                let events = self.events(record, &counts, &row.identity, pulled_ms, way.batch).await?;
+                let text = hidden.as_deref().unwrap_or(row.text);
+                let events = self.leave((record, text), &counts, &row.identity, pulled_ms, way.batch).await?;
                 way.batch.trace(Trace {
                     id: row.id.clone().into_owned(),
                     key: row.key,
@@ -186,6 +253,29 @@ impl Intake {
         let late_ms = read_to_ms.saturating_sub(time.div_euclid(UNITS_IN_MS)).max(0);
         came_late(&self.source.stream, late_ms);
         late_ms
+    }
+
+    /// What is known of versions by what two APIs show of them in the same way; in their order. Nothing for one without a time.
+    async fn bridged(
+        &self,
+        rows: &[&Named<'_>],
+        store: &dyn Store,
+    ) -> Result<Vec<Option<(Mark, Recognised)>>, PipelineError> {
+        let Some(bridge) = &self.bridge else { return Ok(rows.iter().map(|_| None).collect()) };
+        let mut marks = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(time) = row.time else {
+                marks.push(None);
+                continue;
+            };
+            // A row that keeps the other API's form is compared in the source's own all the same.
+            let own = self.source.native().map(|fields| shaped(fields, row.text)).transpose()?;
+            let own = own.as_ref().map(|text| RawObject::parse(text.as_bytes())).transpose()?;
+            marks.push(Some(bridge.mark(&row.id, own.as_ref().unwrap_or(&row.record), time)));
+        }
+        let asked: Vec<Mark> = marks.iter().flatten().cloned().collect();
+        let mut recognised = bridge.recognise(store, &asked).await?.into_iter();
+        Ok(marks.into_iter().map(|mark| mark.and_then(|mark| Some((mark, recognised.next()?)))).collect())
     }
 
     /// Stores the entities that this snapshot has not shown yet, or of them those that have changed.
@@ -220,7 +310,8 @@ impl Intake {
             *(if should { &mut sightings.known } else { &mut sightings.new }) += 1;
             if !changes || known.is_none_or(|known| known.content != content) {
                 let counts = self.named(counts.map(|(values, _)| values));
-                self.events(record, &counts, &row.identity, pulled_ms, way.batch).await?;
+                let text = hidden.as_deref().unwrap_or(row.text);
+                self.leave((record, text), &counts, &row.identity, pulled_ms, way.batch).await?;
             }
         }
         way.report.repeated += sightings.repeated;
@@ -245,7 +336,7 @@ impl Intake {
     /// says all that is in it.
     fn content(&self, record: &RawObject<'_>, counts: &[(&str, u64)]) -> [u8; 16] {
         let mut content = [0; 16];
-        if self.source.service.emit == Emit::Changes && self.source.service.def.key != Key::RowHash {
+        if self.source.service.emit == Emit::Changes && *self.source.key() != Key::RowHash {
             let counts: Vec<_> =
                 counts.iter().map(|(name, count)| (format!("\"{name}\""), count.to_string())).collect();
             let mut record = Cow::Borrowed(record);
@@ -260,9 +351,9 @@ impl Intake {
     /// What names a row's version.
     fn name<'a>(&self, text: &'a [u8], pulled_ms: i64, numbers: &mut Numbers) -> Result<Named<'a>, PipelineError> {
         let record = RawObject::parse(text)?;
-        let Source { service, stream, query, .. } = &self.source;
-        let mut parts = service.def.key.parts(&record).map_err(PipelineError::Nameless)?;
-        if service.def.key == Key::RowHash {
+        let (key, Source { stream, query, .. }) = (self.source.key(), &self.source);
+        let mut parts = key.parts(&record).map_err(PipelineError::Nameless)?;
+        if *key == Key::RowHash {
             let number = numbers.entry(parts[0].clone().into_owned()).or_default();
             parts.push(Cow::Owned(number.to_string()));
             *number += 1;
@@ -271,7 +362,7 @@ impl Intake {
         let time_of = |field: &str| record.text(field).and_then(|text| parse_time(&text)).map(|time| time.0);
         let identity =
             |parts: &[Cow<'_, str>]| Identity::new(&stream.tenant, &stream.service, parts.iter().map(|part| &**part));
-        let (time, open) = match *self.source.pull {
+        let (time, open) = match *self.source.form() {
             Pull::Window { time, .. } => (time_of(time), false),
             Pull::Open { start, end } => (time_of(start), time_of(end).is_none()),
             Pull::Slices => (query.as_ref().and_then(|query| time_of(query.timestamp_column.as_deref()?)), false),
@@ -280,13 +371,15 @@ impl Intake {
         // An entity has one name in all snapshots, and its event one in each; a version has one for both.
         let mut entity = None;
         if let Pull::Snapshot { .. } = self.source.pull {
-            if let Key::Fields(_) = service.def.key {
+            if let Key::Fields(_) = key {
                 parts.truncate(1);
             }
             entity = Some(identity(&parts).key());
             parts.insert(0, Cow::Owned(pulled_ms.to_string()));
         } else if let Some(query) = query {
             parts.insert(0, Cow::Owned(query.name.clone()));
+        } else if self.source.export.is_some() {
+            entity = Some(identity(&parts[..1]).key());
         }
         let version = if entity.is_some() { String::new() } else { parts.join("\0") };
         let identity = identity(&parts);
@@ -296,10 +389,24 @@ impl Intake {
 
     /// The row with its hidden values replaced; `None` where it has none.
     fn hidden(&self, row: &Named<'_>) -> Result<Option<Vec<u8>>, PipelineError> {
-        Ok(match obfuscate(row.text, &self.source.service.obfuscation)? {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(document) => Some(document),
-        })
+        hidden(&self.source, row.text)
+    }
+
+    /// Writes a record's events, or in an export of entities the record itself; tells how many there are.
+    async fn leave(
+        &self,
+        (record, text): (&RawObject<'_>, &[u8]),
+        counts: &[(&str, u64)],
+        identity: &Identity,
+        pulled_ms: i64,
+        batch: &mut BatchWriter<'_>,
+    ) -> Result<u64, PipelineError> {
+        if self.source.export.as_ref().is_none_or(|export| export.flatten) {
+            return self.events(record, counts, identity, pulled_ms, batch).await;
+        }
+        batch.line(&one_line(text)).await?;
+        batch.split().await?;
+        Ok(1)
     }
 
     /// Writes a record's events, and tells their number.

@@ -4,6 +4,7 @@ use super::clock::Clock;
 use super::drive::Puller;
 use super::gate::Gate;
 use super::retry::{PipelineError, pause};
+use super::rotate::Reasons;
 use super::source::Source;
 use crate::record::{ErrorClass, StreamKey, ms};
 use crate::status::{Health, LastPull, PullEnd, Pulled, Word};
@@ -48,7 +49,7 @@ pub async fn stream(
     mut puller: Puller,
     schedule: Schedule,
     (gate, clock): (&Gate, &dyn Clock),
-    mut stop: watch::Receiver<bool>,
+    (mut stop, mut reasons): (watch::Receiver<bool>, Reasons),
     news: &watch::Sender<u64>,
 ) -> Result<bool, PipelineError> {
     let mut failures = 0;
@@ -66,6 +67,9 @@ pub async fn stream(
     }
     loop {
         let (started, began_ms) = (Instant::now(), clock.wall_ms());
+        // What comes while it pulls may come too late for it.
+        reasons.forget();
+        let mut denied = false;
         // One that goes on after a failure says so only once it has got somewhere.
         if failures == 0 {
             board.stream(puller.stream(), |note| note.say(Word::Pulling));
@@ -109,6 +113,7 @@ pub async fn stream(
             }
             Err(error) => {
                 failures += 1;
+                denied = error.is_denied();
                 note(gate, &puller, &error);
                 let wait = pause(&error, failures);
                 events::ended_early(puller.stream(), &error, error.advice(), wait);
@@ -119,7 +124,11 @@ pub async fn stream(
             }
         };
         board.stream(puller.stream(), |note| note.next_ms = Some(clock.wall_ms().saturating_add(ms(wait))));
-        tokio::select! { _ = stop.changed() => return Ok(true), () = sleep(wait) => {} }
+        tokio::select! {
+            _ = stop.changed() => return Ok(true),
+            () = sleep(wait) => {}
+            () = reasons.next(), if denied => {}
+        }
     }
 }
 

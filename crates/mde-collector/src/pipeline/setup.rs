@@ -1,9 +1,11 @@
 //! A tenant's client, as its configuration says.
 
 use super::clock::Clock;
+use super::rotate::Rotation;
 use super::run::RunError;
-use crate::config::{Credentials, Input, Proof, ServiceConfig};
+use crate::config::{Backend, Credentials, Input, Proof, ServiceConfig};
 use crate::quota::TenantBudget;
+use crate::service::Api;
 use crate::telemetry::pull::answered;
 use async_trait::async_trait;
 use mde_client::auth::{Certificate, ClientSecret, FederatedToken, ManagedHost, ManagedIdentity, Secret, SecretSource};
@@ -20,6 +22,7 @@ use url::Url;
 pub struct Tenant {
     clients: Clients,
     budget: TenantBudget,
+    rotation: Rotation,
 }
 
 /// The tenant's two APIs.
@@ -31,31 +34,48 @@ pub struct Clients {
     pub graph: Client,
 }
 
-impl Tenant {
-    /// Sets it up over that budget; asks nobody.
-    pub fn new(input: &Input, budget: TenantBudget, clock: &Arc<dyn Clock>) -> Result<Self, RunError> {
-        let setup = |what: &dyn Display| RunError::Setup(format!("set up input {}: {what}", input.name));
-        let mut ca_pem = Vec::new();
-        if let Some(path) = &input.ca_file {
-            ca_pem.push(std::fs::read(path).map_err(|error| setup(&format!("ca_file {}: {error}", path.display())))?);
+impl Clients {
+    /// The one of an API; tables are asked by either, see [`Clients::hunting`].
+    pub const fn of(&self, api: Api) -> &Client {
+        match api {
+            Api::Mde => &self.defender,
+            Api::Graph | Api::Hunting => &self.graph,
         }
-        // The cause is dropped: it may quote the address with its password.
-        let proxy = input.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose();
-        let proxy = proxy.map_err(|_| setup(&"proxy: it is no address"))?;
-        let api = |error: Error| setup(&error);
-        let config = TransportConfig { ca_pem, proxy, ..TransportConfig::default() };
-        let transport = Arc::new(ReqwestTransport::new(&config).map_err(api)?);
+    }
+
+    /// The two by which queries may be run.
+    pub fn hunting(&self, backend: Backend) -> (Option<&Client>, Option<&Client>) {
+        let (defender, graph) = (Some(&self.defender), Some(&self.graph));
+        (defender.filter(|_| backend != Backend::Graph), graph.filter(|_| backend != Backend::Mde))
+    }
+}
+
+impl Tenant {
+    /// Sets it up over that budget and real sockets; asks nobody.
+    pub fn new(input: &Input, budget: TenantBudget, clock: &Arc<dyn Clock>) -> Result<Self, RunError> {
+        Self::over(&sockets, input, budget, clock)
+    }
+
+    /// The same over what `wire` says.
+    pub fn over(wire: &Wire, input: &Input, budget: TenantBudget, clock: &Arc<dyn Clock>) -> Result<Self, RunError> {
+        let api = |error: Error| setup(input, &error);
+        let transport = wire(input)?;
         let client = |base: &Url, scope: &str| {
             let tokens = Arc::new(tokens(input, scope, Arc::clone(&transport), clock)?);
-            let counted = Arc::new(Counted { inner: Arc::clone(&transport), tenant: input.id.clone() });
-            Client::new(base.clone(), counted, tokens, Arc::new(budget.clone()))
+            let seam = Arc::new(Counted { inner: Arc::clone(&transport), tenant: input.id.clone() });
+            let source = Arc::<Tokens>::clone(&tokens);
+            Client::new(base.clone(), seam, source, Arc::new(budget.clone())).map(|client| (client, tokens))
         };
         let endpoints = &input.endpoints;
-        let clients = Clients {
-            defender: client(&endpoints.api, &endpoints.scope).map_err(api)?,
-            graph: client(&endpoints.graph, &endpoints.graph_scope).map_err(api)?,
-        };
-        Ok(Self { clients, budget })
+        let (defender, defender_tokens) = client(&endpoints.api, &endpoints.scope).map_err(api)?;
+        let (graph, graph_tokens) = client(&endpoints.graph, &endpoints.graph_scope).map_err(api)?;
+        let rotation = Rotation::new(input.name.clone(), vec![defender_tokens, graph_tokens]);
+        Ok(Self { clients: Clients { defender, graph }, budget, rotation })
+    }
+
+    /// Its credential, as it changes.
+    pub const fn rotation(&self) -> &Rotation {
+        &self.rotation
     }
 
     /// The clients that all services share, inside the tenant's limits.
@@ -74,7 +94,7 @@ impl Tenant {
 /// Counts what the API answers.
 struct Counted {
     /// Sends.
-    inner: Arc<ReqwestTransport>,
+    inner: Arc<dyn Transport>,
     /// `id` of the input.
     tenant: String,
 }
@@ -88,18 +108,38 @@ impl Transport for Counted {
     }
 }
 
+/// How an input's requests travel: sockets, or what a simulation has in their place.
+pub type Wire = dyn Fn(&Input) -> Result<Arc<dyn Transport>, RunError> + Sync;
+
+/// Real sockets, with the input's own roots and proxy.
+///
+/// # Errors
+/// A file that cannot be read, or what is no address.
+pub fn sockets(input: &Input) -> Result<Arc<dyn Transport>, RunError> {
+    let setup = |what: &dyn Display| setup(input, what);
+    let mut ca_pem = Vec::new();
+    if let Some(path) = &input.ca_file {
+        ca_pem.push(std::fs::read(path).map_err(|error| setup(&format!("ca_file {}: {error}", path.display())))?);
+    }
+    // The cause is dropped: it may quote the address with its password.
+    let proxy = input.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose();
+    let proxy = proxy.map_err(|_| setup(&"proxy: it is no address"))?;
+    let config = TransportConfig { ca_pem, proxy, ..TransportConfig::default() };
+    Ok(Arc::new(ReqwestTransport::new(&config).map_err(|error| setup(&error))?))
+}
+
+/// An input that cannot be set up, and why.
+fn setup(input: &Input, what: &dyn Display) -> RunError {
+    RunError::Setup(format!("set up input {}: {what}", input.name))
+}
+
 /// Who asks for tokens of that scope.
-fn tokens(
-    input: &Input,
-    scope: &str,
-    transport: Arc<ReqwestTransport>,
-    clock: &Arc<dyn Clock>,
-) -> Result<Tokens, Error> {
+fn tokens(input: &Input, scope: &str, transport: Arc<dyn Transport>, clock: &Arc<dyn Clock>) -> Result<Tokens, Error> {
     let Credentials { tenant_id, client_id, proof } = &input.credentials;
     let endpoint = || TokenEndpoint::new(&input.endpoints.token, tenant_id);
     let secret = |secret| {
         let (client_id, scope) = (client_id.clone(), scope.to_owned());
-        Ok(Tokens::new(ClientSecret { endpoint: endpoint()?, client_id, secret, scope }, Arc::clone(&transport) as _))
+        Ok(Tokens::new(ClientSecret { endpoint: endpoint()?, client_id, secret, scope }, Arc::clone(&transport)))
     };
     match proof {
         Proof::Secret(fixed) => secret(SecretSource::Fixed(Secret::new(fixed.expose()))),

@@ -1,6 +1,6 @@
 //! A stored frame in the form that one output wants: with or without `@event_id`, and without events that are too large.
 
-use crate::record::{StoredFrame, StreamKey};
+use crate::record::{StoredFrame, StreamKey, lines};
 use crate::store::Refusal;
 
 /// How `@event_id` begins at the end of an event; 32 hex digits, a quote and a bracket follow.
@@ -76,11 +76,6 @@ impl Shaped {
     pub fn stored_line(&self, line: u32) -> u32 {
         self.kept.get(line as usize).copied().unwrap_or(line)
     }
-}
-
-/// Lines with their ends.
-fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    body.split_inclusive(|&octet| octet == b'\n')
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::gate::{Gate, LOOK_EVERY};
 use super::lease;
 use super::shape::Shape;
-use crate::output::{Confirmed, Offset, Output, OutputError, Written};
-use crate::record::{ErrorClass, Position, StreamKey};
+use crate::output::{Confirmed, Offset, Output, OutputError};
+use crate::record::{ErrorClass, Position, StoredFrame, StreamKey};
 use crate::status::OutputWord;
 use crate::store::{Lease, Refusal, StartAt, Store, StoreError};
 use crate::telemetry::ship as events;
@@ -203,58 +203,72 @@ impl Shipper {
     }
 
     /// Hands over what there is; `true` when nothing was left to hand over.
+    ///
+    /// Streams take turns, some frames each, until none has any: one with much to tell holds up nobody, and the ways that
+    /// an output has to its receiver are all in use.
     async fn round(&mut self, lease: &Lease, order: &mut watch::Receiver<Order>) -> Result<bool, ShipError> {
         let mut idle = true;
         let mut last = Instant::now();
         self.output.backlog(self.store.depth(&self.name).await?.bytes);
-        for stream in self.written.keys().cloned().collect::<Vec<_>>() {
-            loop {
-                let frames = self.store.read(&stream, self.written[&stream], READ_BYTES).await?;
-                if frames.is_empty() {
-                    break;
-                }
-                idle = false;
-                for frame in frames {
-                    let shaped = self.shape.apply(&stream, frame);
-                    let position = shaped.frame.position;
-                    if let Some(memory) = self.output.announce(&shaped.frame)? {
-                        // It belongs to the positions that were confirmed last, so those are stored first.
-                        self.settle(lease).await?;
-                        self.store.advance(lease, &self.name, &[], Some(&memory)).await?;
-                    }
-                    let written = within(order, self.output.write(&shaped.frame)).await?;
-                    let refused = written.refused.into_iter().map(|refused| Refusal {
-                        stream: stream.clone(),
-                        position,
-                        line: shaped.stored_line(refused.line),
-                        reason: refused.reason,
-                    });
-                    let refused: Vec<_> = refused.collect();
-                    // What the shape refuses has left the frame already.
-                    let taken = u64::from(shaped.frame.events).saturating_sub(refused.len() as u64);
-                    self.written.insert(stream.clone(), position);
-                    let refused = [shaped.refused, refused].concat();
-                    let events = u64::from(shaped.frame.events);
-                    self.flying.push_back(Flying {
-                        end: written.end,
-                        stream: stream.clone(),
-                        position,
-                        events,
-                        taken,
-                        refused,
-                    });
-                    if last.elapsed() >= CONFIRM_EVERY {
-                        last = Instant::now();
-                        self.confirm(lease).await?;
-                    }
-                }
-                if order.has_changed().unwrap_or(true) {
-                    return Ok(false);
+        let mut turns: VecDeque<_> = self.written.keys().cloned().collect();
+        while let Some(stream) = turns.pop_front() {
+            let frames = self.store.read(&stream, self.written[&stream], READ_BYTES).await?;
+            if frames.is_empty() {
+                continue;
+            }
+            idle = false;
+            for frame in frames {
+                self.hand(lease, order, &stream, frame).await?;
+                if last.elapsed() >= CONFIRM_EVERY {
+                    last = Instant::now();
+                    self.confirm(lease).await?;
                 }
             }
+            if order.has_changed().unwrap_or(true) {
+                return Ok(false);
+            }
+            turns.push_back(stream);
         }
+        within(order, self.output.flush()).await?;
         self.confirm(lease).await?;
         Ok(idle)
+    }
+
+    /// Hands over one frame.
+    async fn hand(
+        &mut self,
+        lease: &Lease,
+        order: &watch::Receiver<Order>,
+        stream: &StreamKey,
+        frame: StoredFrame,
+    ) -> Result<(), ShipError> {
+        let shaped = self.shape.apply(stream, frame);
+        let position = shaped.frame.position;
+        if let Some(memory) = self.output.announce(&shaped.frame)? {
+            // It belongs to the positions that were confirmed last, so those are stored first.
+            self.settle(lease).await?;
+            self.store.advance(lease, &self.name, &[], Some(&memory)).await?;
+        }
+        let written = within(order, self.output.write(&shaped.frame)).await?;
+        let refused = written.refused.into_iter().map(|refused| Refusal {
+            stream: stream.clone(),
+            position,
+            line: shaped.stored_line(refused.line),
+            reason: refused.reason,
+        });
+        let refused: Vec<_> = refused.collect();
+        // What the shape refuses has left the frame already.
+        let taken = u64::from(shaped.frame.events).saturating_sub(refused.len() as u64);
+        self.written.insert(stream.clone(), position);
+        self.flying.push_back(Flying {
+            end: written.end,
+            stream: stream.clone(),
+            position,
+            events: u64::from(shaped.frame.events),
+            taken,
+            refused: [shaped.refused, refused].concat(),
+        });
+        Ok(())
     }
 
     async fn confirm(&mut self, lease: &Lease) -> Result<(), ShipError> {
@@ -342,11 +356,12 @@ fn deadline(order: &watch::Receiver<Order>) -> Option<Instant> {
     }
 }
 
-/// A write, for [`WRITE_PATIENCE`] at most, and never past the time to drain, also when that is told while it waits.
-async fn within(
+/// A write or a flush, for [`WRITE_PATIENCE`] at most, and never past the time to drain, also when that is told while it
+/// waits.
+async fn within<T>(
     order: &watch::Receiver<Order>,
-    write: impl Future<Output = Result<Written, OutputError>>,
-) -> Result<Written, OutputError> {
+    write: impl Future<Output = Result<T, OutputError>>,
+) -> Result<T, OutputError> {
     let patience = Instant::now() + WRITE_PATIENCE;
     // A clone: that the order has changed stays news for the caller.
     let mut told = order.clone();
@@ -367,3 +382,6 @@ async fn within(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,12 @@
 
 use super::run::asked;
 use super::source::Source;
+use super::standing::Standing;
 use crate::config::Config;
 use crate::pull::Gap;
 use crate::quota::{QuotaError, Quotas};
 use crate::record::StreamKey;
+use crate::service::{self, Api};
 use crate::status::{
     Notes, OutboxStatus, OutputFacts, QuotaStatus, SetAside, SnapshotStatus, Status, StreamFacts, WindowStatus, moment,
     output, stream,
@@ -13,9 +15,6 @@ use crate::status::{
 use crate::store::{OutputState, Place, Store, StoreError, StreamState};
 use mde_client::budget::WindowUse;
 use std::collections::BTreeMap;
-
-/// The API that everything is read from today.
-const BACKEND: &str = "mde";
 
 /// Which streams are asked for; an empty list asks for all.
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,16 +79,17 @@ pub(super) fn sources(config: &Config) -> impl Iterator<Item = Source> {
 
 /// What the store knows of a stream, in the words of its machine.
 async fn facts(source: &Source, state: Option<&StreamState>, store: &dyn Store) -> Result<StreamFacts, StoreError> {
+    let source = &state.map_or_else(|| source.clone(), |state| source.standing(state));
     let mut facts = StreamFacts {
         stream: source.stream.clone(),
         tenant: source.input.clone(),
-        backend: BACKEND,
+        backend: source.api().name(),
         period: Some(source.period),
         checkpoint_ms: state.and_then(|state| state.checkpoint_ms),
         snapshot: None,
         drift: false,
         set_aside: Vec::new(),
-        counts_ms: None,
+        counts: Vec::new(),
         error: None,
     };
     let Some(state) = state else { return Ok(facts) };
@@ -98,8 +98,13 @@ async fn facts(source: &Source, state: Option<&StreamState>, store: &dyn Store) 
         Err(error) => return Ok(StreamFacts { error: Some(error.to_string()), ..facts }),
     };
     if !source.service.counts.is_empty() {
-        let counts = store.count_states(&source.stream).await?;
-        facts.counts_ms = counts.iter().filter_map(|count| count.oldest_ms).min();
+        // In the order of the table; one that was asked for once and is not any more says nothing.
+        let mut states = store.count_states(&source.stream).await?;
+        for count in &source.service.counts {
+            if let Some(place) = states.iter().position(|state| state.kind.name == count.field) {
+                facts.counts.push(states.swap_remove(place));
+            }
+        }
     }
     facts.set_aside = machine.gaps().into_iter().map(set_aside).collect();
     if let Some(newest) = machine.newest() {
@@ -113,16 +118,17 @@ async fn facts(source: &Source, state: Option<&StreamState>, store: &dyn Store) 
 
 /// What is left of a stream that is no longer configured.
 fn left_over(key: &StreamKey, state: &StreamState) -> StreamFacts {
+    let own = service::find(&key.service).map_or(Api::Mde, |def| def.endpoint.api);
     StreamFacts {
         stream: key.clone(),
         tenant: key.tenant.clone(),
-        backend: BACKEND,
+        backend: Standing::read(&state.memory, own).api.name(),
         period: None,
         checkpoint_ms: state.checkpoint_ms,
         snapshot: None,
         drift: false,
         set_aside: Vec::new(),
-        counts_ms: None,
+        counts: Vec::new(),
         error: None,
     }
 }

@@ -6,11 +6,11 @@
 mod conflict;
 
 use crate::config::{Input, ServiceConfig};
-use crate::enrich::{Facts, affordable, choose};
+use crate::enrich::{Choice, Facts, affordable, by_entity, choose, comes_in_files};
 use crate::pull::forecast::Forecast;
 use crate::service::{Answer, Count, Method, Pass, Pull, Read, SERVICES};
 use mde_client::budget::Priority;
-use mde_client::limits::{EXPORT_PAGE_DEFAULT, Family, PAGE_CAP};
+use mde_client::limits::{EXPORT_PAGE_CAP, Family, PAGE_CAP};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -160,22 +160,33 @@ pub struct Listed<'a> {
 pub fn plan(input: &Input, listed: &[Listed<'_>], sizes: &Sizes, may: impl Fn(Answer) -> bool) -> Plan {
     let room = Allowance { share: input.quota_share };
     let mut rows: Vec<Row> = listed.iter().map(|listed| room.list(listed)).collect();
+    let size = |service: &ServiceConfig| {
+        let known = sizes.get(service.endpoint().path).or_else(|| sizes.get(service.def.endpoint.path));
+        known.unwrap_or_default()
+    };
+    let chosen = |service: &ServiceConfig, count: &'static Count| -> Choice {
+        let (method, affordable) = (service.enrichment.method, affordable(count, input.quota_share));
+        let entities = matches!(service.pull, Pull::Snapshot { .. }).then_some(size(service).rows);
+        choose(count, Facts { method, entities, affordable, before: None }, &may)
+    };
+    let in_files = input.services.iter().any(|service| {
+        let grows = |count: &'static Count| chosen(service, count).answer.is_some_and(by_entity);
+        comes_in_files(size(service).rows) && service.counts.iter().any(|count| grows(count))
+    });
     let mut passes: Vec<&'static Pass> = Vec::new();
     for service in input.services.iter().filter(|service| !service.counts.is_empty()) {
-        let size = sizes.get(service.def.endpoint.path).unwrap_or_default();
+        let size = size(service);
         let snapshot = matches!(service.pull, Pull::Snapshot { .. });
-        let entities = snapshot.then_some(size.rows);
         for count in &service.counts {
-            let (method, affordable) = (service.enrichment.method, affordable(count, input.quota_share));
-            let choice = choose(count, Facts { method, entities, affordable, before: None }, &may);
-            let mut row = room.row(service, count, choice.answer, choice.reason);
+            let choice = chosen(service, count);
+            let mut row = room.row(service, count, &choice, in_files);
             let (first, calls) = match choice.answer {
                 Some(Answer::PerEntity(_)) if snapshot => (size.rows, size.rows),
                 Some(Answer::PerEntity(_)) => ((size.per_day * FIRST_DAYS) as u64, (size.per_day / 24.0).ceil() as u64),
                 Some(answer) => match answer.pass().map(|grouped| grouped.pass) {
                     Some(pass) if !passes.iter().any(|known| known.name == pass.name) => {
                         passes.push(pass);
-                        let calls = pass_calls(pass, sizes);
+                        let calls = pass_calls(pass, sizes, in_files);
                         (calls, calls)
                     }
                     // What the record says, or what is read for another count already, costs nothing.
@@ -191,26 +202,27 @@ pub fn plan(input: &Input, listed: &[Listed<'_>], sizes: &Sizes, may: impl Fn(An
         // Whoever is asked for must be known first.
         let in_record = |count: &&'static Count| count.bulk.first().map(Answer::Bulk).is_some_and(Answer::is_in_record);
         if snapshot && (service.enrichment.method != Method::Bulk || !service.counts.iter().all(in_record)) {
-            let mut row = room.row(service, service.counts[0], None, "");
+            let mut row = room.row(service, service.counts[0], &Choice { answer: None, reason: "" }, in_files);
             row.part = Some("entities".to_owned());
-            (row.family, row.method) = (service.def.endpoint.family.name(), "list");
+            (row.family, row.method) = (service.endpoint().family.name(), "list");
             row.reason = "a first enrichment must know whom to ask about";
-            let first = pages(size.rows, service.def.endpoint.page_cap as u64);
+            let first = pages(size.rows, service.endpoint().page_cap as u64);
             rows.push(room.filled(row, first, 0));
         }
     }
     Plan::of(rows, input)
 }
 
-/// Calls of one reading of a source for the counts in it.
-fn pass_calls(pass: &Pass, sizes: &Sizes) -> u64 {
+/// Calls of one reading of a source for the counts in it; what is fetched from behind the links of files is none.
+fn pass_calls(pass: &Pass, sizes: &Sizes, in_files: bool) -> u64 {
     match &pass.read {
         Read::List { path, .. } => pages(sizes.rows(path), PAGE_CAP as u64),
         Read::Each { path, .. } => {
             let rows = sizes.rows(path);
             pages(rows, PAGE_CAP as u64) + rows
         }
-        Read::Export { pages: path, .. } => sizes.rows(path).div_ceil(EXPORT_PAGE_DEFAULT as u64).max(1),
+        Read::Export { .. } if in_files => 1,
+        Read::Export { pages: path, .. } => sizes.rows(path).div_ceil(EXPORT_PAGE_CAP as u64).max(1),
     }
 }
 
@@ -220,9 +232,10 @@ const fn pages(rows: u64, cap: u64) -> u64 {
 }
 
 /// The family that a reading spends from.
-const fn pass_family(pass: &Pass) -> Family {
+const fn pass_family(pass: &Pass, in_files: bool) -> Family {
     match &pass.read {
         Read::List { family, .. } | Read::Each { family, .. } => *family,
+        Read::Export { .. } if in_files => Family::ExportFiles,
         Read::Export { .. } => Family::ExportJson,
     }
 }
@@ -254,7 +267,7 @@ impl Allowance {
         let row = Row {
             service: listed.service.def.name,
             part: listed.query.clone(),
-            family: listed.service.def.endpoint.family.name(),
+            family: listed.service.endpoint().family.name(),
             method,
             reason,
             period_s: listed.period.as_secs(),
@@ -265,16 +278,19 @@ impl Allowance {
         if row.period_s < 3_600 {
             // Most pulls are smaller than the largest, which is a sweep.
             row.hour_calls = listed.forecast.day.div_ceil(24);
-            row.hour_share = share_of(row.hour_calls, self.of(listed.service.def.endpoint.family, row.priority).1);
+            row.hour_share = share_of(row.hour_calls, self.of(listed.service.endpoint().family, row.priority).1);
         }
         row
     }
 
     /// The row of a count without its calls.
-    fn row(&self, service: &ServiceConfig, count: &'static Count, answer: Option<Answer>, reason: &'static str) -> Row {
+    fn row(&self, service: &ServiceConfig, count: &'static Count, choice: &Choice, in_files: bool) -> Row {
+        let Choice { answer, reason } = *choice;
         let family = match answer {
             Some(Answer::PerEntity(call)) => call.family,
-            Some(answer) => answer.pass().map_or(service.def.endpoint.family, |grouped| pass_family(grouped.pass)),
+            Some(answer) => {
+                answer.pass().map_or(service.endpoint().family, |grouped| pass_family(grouped.pass, in_files))
+            }
             None => count.per_entity.family,
         };
         Row {

@@ -50,8 +50,15 @@ fn the_way_follows_the_number_of_machines_and_a_reading_is_counted_once() {
     assert_eq!(row(&few, "related_vulnerabilities").method, "per_entity");
     let many = rows(services, 10_000);
     let export = row(&many, "related_vulnerabilities");
-    // 2,000,000 rows in pages of 50,000.
-    assert_eq!((export.method, export.calls, export.family), ("vulnerability_export", 40, "export_json"));
+    // 2,000,000 rows in pages of 200,000.
+    assert_eq!((export.method, export.calls, export.family), ("vulnerability_export", 10, "export_json"));
+    let huge = rows(services, 150_000);
+    let export = row(&huge, "related_vulnerabilities");
+    assert_eq!(
+        (export.calls, export.family),
+        (1, "export_files"),
+        "links are one call, and what is behind them is none"
+    );
     assert_eq!(many.conflict, None);
 }
 

@@ -89,7 +89,9 @@ impl Still {
             *link = stop - first;
             return (start..stop, More::Link);
         }
-        (start..stop, More::Nothing)
+        // An answer that is counted says how many more there are.
+        let more = if ask.counted && stop < end { More::Elsewhere } else { More::Nothing };
+        (start..stop, more)
     }
 
     /// Hands rows over. A snapshot that is complete knows all of them.

@@ -12,6 +12,7 @@ mod model;
 pub mod open;
 pub mod parts;
 pub mod poison;
+pub mod single;
 pub mod slice;
 pub mod snapshot;
 pub mod walk;
@@ -143,6 +144,8 @@ pub struct Ask {
     pub follow: bool,
     /// The newest window of all: its call comes before every other.
     pub newest: bool,
+    /// The answer is to say how many rows there are on the server.
+    pub counted: bool,
 }
 
 /// A condition on the rows of an answer.

@@ -16,12 +16,13 @@ pub const SPLITS: &[(&str, &[&str])] = &[("severity", &["Low", "High"]), ("statu
 /// What windows over the server's records keep to, as alerts do.
 pub fn alert_rules(page_cap: u64) -> Rules {
     Rules {
-        source: List { time: "lastUpdateTime", splits: SPLITS, page_cap, expands: true },
+        source: List { time: "lastUpdateTime", splits: SPLITS, page_cap, expands: true, skip_cap: None },
         overlap_ms: 600_000,
         sweep_every_ms: HOUR,
         sweep_back_ms: 24 * HOUR,
         open_ms: None,
         historical_ms: None,
+        until_ms: None,
         once: false,
     }
 }
@@ -33,6 +34,8 @@ pub enum Paging {
     Link(u64),
     /// Without `$top` so many rows and no link: the rest is hidden.
     Hidden(u64),
+    /// Never more than so many rows, and the number of all beside them; `$skip` beyond 500 is refused.
+    Counted(u64),
 }
 
 impl Paging {
@@ -40,12 +43,18 @@ impl Paging {
     pub fn page<T>(self, rows: Vec<T>, top: Option<u64>, skip: u64) -> (Vec<T>, More) {
         let all = rows.len() as u64;
         let (page, link) = match (top, self) {
+            (top, Self::Counted(cap)) => {
+                assert!(skip <= 500, "$skip={skip} is refused");
+                (top.unwrap_or(cap).min(cap), false)
+            }
             (Some(top), _) => (top, false),
             (None, Self::Link(page)) => (page, all > skip + page),
             (None, Self::Hidden(page)) => (page, false),
         };
+        let counted = matches!(self, Self::Counted(_)) && all > skip + page;
         let rows = rows.into_iter().skip(skip as usize).take(page as usize).collect();
-        (rows, if link { More::Link } else { More::Nothing })
+        let more = if counted { More::Elsewhere } else { More::Nothing };
+        (rows, if link { More::Link } else { more })
     }
 }
 

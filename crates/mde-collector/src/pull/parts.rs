@@ -29,7 +29,8 @@ pub struct Parts {
 
 impl Parts {
     /// All rows, as one part.
-    pub(super) fn all(cap: u64) -> Self {
+    #[must_use]
+    pub fn all(cap: u64) -> Self {
         Self { cap, left: vec![(0, 1)], rows: 0, short: None }
     }
 
@@ -39,7 +40,8 @@ impl Parts {
     }
 
     /// Whether an answer with so many rows may have been cut.
-    pub(super) fn is_cut(&self, rows: u64) -> bool {
+    #[must_use]
+    pub fn is_cut(&self, rows: u64) -> bool {
         rows >= self.cap || CUT_ROWS.contains(&rows)
     }
 

@@ -41,6 +41,8 @@ pub struct Rules<S = List> {
     pub open_ms: Option<i64>,
     /// Configured start. Unit: milliseconds since 1970, UTC.
     pub historical_ms: Option<i64>,
+    /// Nothing from there on is read, however late it is; `None`: up to now. Unit: milliseconds since 1970, UTC.
+    pub until_ms: Option<i64>,
     /// Whether this is the only pull of a run: what is set aside is tried again at once.
     pub once: bool,
 }
@@ -50,6 +52,11 @@ impl<S: Source> Rules<S> {
     #[must_use]
     pub const fn sweep_reach_ms(&self) -> i64 {
         self.sweep_back_ms.saturating_add(self.sweep_every_ms)
+    }
+
+    /// Where the last window ends.
+    fn end_ms(&self, now_ms: i64) -> i64 {
+        self.source.end_ms(now_ms).min(self.until_ms.unwrap_or(i64::MAX))
     }
 
     /// The furthest that any re-read goes back. Unit: milliseconds.
@@ -198,7 +205,7 @@ impl<S: Source> Machine for Windows<S> {
             && (since_ms >= self.rules.sweep_every_ms || (sure && since_ms < -self.rules.sweep_every_ms));
         self.pull = Some(Pull {
             cursor_ms: self.start_ms(&memory, checkpoint_ms, now_ms, sweep),
-            end_ms: self.rules.source.end_ms(now_ms),
+            end_ms: self.rules.end_ms(now_ms),
             sure,
             asked: false,
             sweep,
@@ -219,7 +226,7 @@ impl<S: Source> Machine for Windows<S> {
         let (rules, memory, pull) = (&self.rules, self.memory.as_ref()?, self.pull.as_mut()?);
         if sure && !pull.sure {
             pull.sure = true;
-            pull.end_ms = rules.source.end_ms(now_ms);
+            pull.end_ms = rules.end_ms(now_ms);
         }
         pull.seen = Seen::default();
         if matches!(pull.work, Work::Next) {

@@ -7,7 +7,7 @@ mod journal;
 
 use crate::config::{CallLimit, Config, Input, Persistence, ServiceConfig};
 use crate::telemetry::quota as events;
-use journal::{Owner, Unshared};
+use journal::Unshared;
 use mde_client::WallClock;
 use mde_client::budget::{BucketUse, Budget, InMemoryBudget, Journal, JournaledBudget, Permit, Priority, Throttle};
 use mde_client::budget::{Window, WindowUse};
@@ -16,7 +16,7 @@ use mde_client::retry::Allowed;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use journal::{QuotaError, QuotaFile, is_begun};
+pub use journal::{Owner, QuotaError, QuotaFile, is_begun};
 
 /// The shorter of the vendor's windows.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -24,7 +24,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The budgets of a configuration: one for each application in a tenant.
 pub struct Quotas {
     /// Each under who spends from it.
-    budgets: Vec<(Spender, JournaledBudget)>,
+    budgets: Vec<(Spender, Terms, JournaledBudget)>,
+}
+
+/// What an application's budget was made from: another one is another budget.
+#[derive(Debug, Clone, PartialEq)]
+struct Terms {
+    /// Smallest of its inputs' shares.
+    share: f64,
+    /// All of their further limits.
+    limits: Vec<Window>,
 }
 
 /// An application in a tenant, as the vendor counts.
@@ -56,35 +65,71 @@ impl Quotas {
     /// # Errors
     /// A file that cannot be used.
     pub async fn open(config: &Config, persistence: &Persistence, now: WallClock) -> Result<Self, QuotaError> {
+        Self::after(&Self { budgets: Vec::new() }, config, persistence, now).await
+    }
+
+    /// The same for a configuration that follows another: a budget on the same terms goes on with what it has counted.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn after(
+        before: &Self,
+        config: &Config,
+        persistence: &Persistence,
+        now: WallClock,
+    ) -> Result<Self, QuotaError> {
         let file = match persistence {
             Persistence::Memory => None,
             Persistence::Filesystem { directory } => Some(Arc::new(QuotaFile::open(directory).await?)),
         };
-        let mut budgets: Vec<(Spender, JournaledBudget)> = Vec::new();
+        let journal = |tenant_id: &str, client_id: &str| -> Arc<dyn Journal> {
+            match &file {
+                Some(file) => Arc::new(Owner::new(Arc::clone(file), tenant_id, client_id)),
+                None => Arc::new(Unshared),
+            }
+        };
+        Ok(Self::following(before, config, journal, now))
+    }
+
+    /// The same, written down wherever `journal` says for a tenant and an application.
+    pub fn over(config: &Config, journal: impl Fn(&str, &str) -> Arc<dyn Journal>, now: WallClock) -> Self {
+        Self::following(&Self { budgets: Vec::new() }, config, journal, now)
+    }
+
+    fn following(
+        before: &Self,
+        config: &Config,
+        journal: impl Fn(&str, &str) -> Arc<dyn Journal>,
+        now: WallClock,
+    ) -> Self {
+        let mut budgets: Vec<(Spender, Terms, JournaledBudget)> = Vec::new();
         for input in &config.inputs {
             let spender = Spender::of(input);
-            if budgets.iter().any(|(known, _)| *known == spender) {
+            if budgets.iter().any(|(known, ..)| *known == spender) {
                 continue;
             }
             let inputs = || config.inputs.iter().filter(|other| Spender::of(other) == spender);
             let share = inputs().map(|input| input.quota_share).fold(1.0, f64::min);
-            let limits = inputs().flat_map(|input| &input.limits).map(window).collect();
-            let journal: Arc<dyn Journal> = match &file {
-                Some(file) => Arc::new(Owner::new(Arc::clone(file), &spender.tenant_id, &spender.client_id)),
-                None => Arc::new(Unshared),
-            };
-            let budget = JournaledBudget::new(InMemoryBudget::new(share, limits), journal, Arc::clone(&now));
-            budgets.push((spender, budget));
+            let limits: Vec<Window> = inputs().flat_map(|input| &input.limits).map(window).collect();
+            let terms = Terms { share, limits };
+            let goes_on = before.budgets.iter().find(|(known, were, _)| (known, were) == (&spender, &terms));
+            if let Some((.., budget)) = goes_on {
+                budgets.push((spender, terms, budget.clone()));
+                continue;
+            }
+            let journal = journal(&spender.tenant_id, &spender.client_id);
+            let budget = InMemoryBudget::new(terms.share, terms.limits.clone());
+            budgets.push((spender, terms, JournaledBudget::new(budget, journal, Arc::clone(&now))));
         }
-        Ok(Self { budgets })
+        Self { budgets }
     }
 
     /// The budget that an input spends from.
     #[must_use]
     pub fn of(&self, input: &Input) -> TenantBudget {
         let spender = Spender::of(input);
-        let found = self.budgets.iter().find(|(known, _)| *known == spender);
-        let (_, budget) = found.expect("every input of the configuration has its budget");
+        let found = self.budgets.iter().find(|(known, ..)| *known == spender);
+        let (.., budget) = found.expect("every input of the configuration has its budget");
         TenantBudget { tenant: input.name.clone(), budget: budget.clone() }
     }
 }

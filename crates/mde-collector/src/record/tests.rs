@@ -26,3 +26,11 @@ fn an_error_tells_the_place_and_quotes_nothing() {
     assert!(RawObject::parse(b"[1]").is_err());
     assert!(RawObject::parse(b"{\"a\":\"\xff\"}").is_err());
 }
+
+#[test]
+fn lines_are_cut_behind_their_ends_and_nothing_is_left_out() {
+    for body in ["", "a", "a\n", "\n", "a\nb", "a\n\nb\n"] {
+        let wanted: Vec<_> = body.as_bytes().split_inclusive(|&octet| octet == b'\n').collect();
+        assert_eq!(lines(body.as_bytes()).collect::<Vec<_>>(), wanted, "{body:?}");
+    }
+}

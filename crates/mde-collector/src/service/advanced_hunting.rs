@@ -1,6 +1,6 @@
 //! Results of hunting queries, slice by slice; the tag is chosen per query.
 
-use super::{Endpoint, Key, Pull, ServiceDef};
+use super::{Api, Endpoint, Key, Paging, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "Advanced hunting API" and the official collector's tables.
@@ -8,13 +8,16 @@ pub static DEF: ServiceDef = ServiceDef {
     name: "advanced_hunting",
     aliases: &["advanced_huntuing"],
     endpoint: Endpoint {
+        api: Api::Hunting,
         path: "/api/advancedqueries/run",
         expand: None,
         // The first is Microsoft Graph's, whose `runHuntingQuery` takes the same queries.
         roles: &["ThreatHunting.Read.All", "AdvancedQuery.Read.All"],
         family: Family::Hunting,
         page_cap: limits::HUNTING_ROW_CAP,
+        paging: Paging::Linked,
     },
+    elsewhere: &[],
     pull: &[Pull::Slices, Pull::Snapshot { min_period_s: 3_600 }],
     key: Key::RowHash,
     counts: &[],

@@ -18,6 +18,23 @@ pub struct Count {
     pub per_entity: PerEntity,
     /// What answers for all entities at once, best first.
     pub bulk: &'static [Bulk],
+    /// How the answer for all can differ from that of the call for one, for the documentation; empty where there is none.
+    pub differs: &'static str,
+}
+
+impl Count {
+    /// What is counted, as a person asks for it: the property without what all of them begin with.
+    #[must_use]
+    pub fn topic(&self) -> &'static str {
+        self.field.strip_prefix("related_").unwrap_or(self.field)
+    }
+
+    /// Whether a person means it: by its topic, or as its call's path ends.
+    #[must_use]
+    pub fn is_about(&self, topic: &str) -> bool {
+        let last = self.per_entity.path.rsplit('/').next().unwrap_or_default();
+        [self.topic(), last].iter().any(|name| name.eq_ignore_ascii_case(topic))
+    }
 }
 
 /// The documented call that lists what belongs to one entity.
@@ -135,6 +152,8 @@ pub enum Read {
         pages: &'static str,
         /// The links.
         files: &'static str,
+        /// The property that names a row's machine.
+        machine: &'static str,
     },
     /// A list.
     List {
@@ -232,6 +251,7 @@ pub(super) static WEAKNESSES: Pass = Pass {
     read: Read::Export {
         pages: "/api/machines/SoftwareVulnerabilitiesByMachine",
         files: "/api/machines/SoftwareVulnerabilitiesExport",
+        machine: "deviceId",
     },
 };
 
@@ -249,6 +269,7 @@ pub(super) static INVENTORY: Pass = Pass {
     read: Read::Export {
         pages: "/api/machines/SoftwareInventoryByMachine",
         files: "/api/machines/SoftwareInventoryExport",
+        machine: "deviceId",
     },
 };
 
@@ -297,6 +318,7 @@ pub(super) const fn count(
     field: &'static str,
     per_entity: PerEntity,
     bulk: &'static [Bulk],
+    differs: &'static str,
 ) -> Count {
-    Count { option, aliases: &[], field, per_entity, bulk }
+    Count { option, aliases: &[], field, per_entity, bulk, differs }
 }

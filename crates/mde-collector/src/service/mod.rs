@@ -5,11 +5,17 @@
 mod advanced_hunting;
 mod alerts;
 mod count;
+mod graph;
+mod hunting;
+mod incidents;
 mod investigations;
 mod machines;
 mod recommendations;
+mod shape;
 mod software;
 mod vulnerabilities;
+
+pub use shape::{Core, Field, Pick, Take};
 
 pub use count::{
     Answer, Bulk, Count, Grouped, JOINT, Method, OWNER, Only, Part, Pass, PerEntity, Read, Related, Silence,
@@ -28,6 +34,8 @@ pub struct ServiceDef {
     pub aliases: &'static [&'static str],
     /// Where the source is read.
     pub endpoint: Endpoint,
+    /// Where else it can be read, best first.
+    pub elsewhere: &'static [Elsewhere],
     /// The ways it can be read; the first is the default.
     pub pull: &'static [Pull],
     /// What names one version.
@@ -42,9 +50,89 @@ pub struct ServiceDef {
     pub period_s: u64,
 }
 
+/// What a source is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// The classic API of Defender for Endpoint.
+    Mde,
+    /// Lists of Microsoft Graph.
+    Graph,
+    /// Tables of advanced hunting.
+    Hunting,
+}
+
+impl Api {
+    /// All of them, with their names in state and status.
+    const NAMES: [(Self, &'static str); 3] = [(Self::Mde, "mde"), (Self::Graph, "graph"), (Self::Hunting, "hunting")];
+
+    /// Its name in state and status.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize].1
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(api, _)| *api)
+    }
+}
+
+/// Another API that has a source's entities, in words of its own: same ids, same stream, same machine.
+#[derive(Debug)]
+pub struct Elsewhere {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// How it is read there; a source that is read in another way is not to be had there.
+    pub pull: Pull,
+    /// What is asked, where the endpoint runs queries.
+    pub query: Option<&'static str>,
+    /// Property and value that leave what the source itself shows; all other rows are further ones.
+    pub scope: Option<(&'static str, &'static str)>,
+    /// How a row takes the source's own form.
+    pub shape: &'static [Field],
+    /// How rows leave that keep their form; `None`: they never do.
+    pub native: Option<Native>,
+    /// What two versions are compared by, where update times of both APIs need not agree; `None` for snapshots.
+    pub core: Option<&'static Core>,
+    /// What it does not have, as the end of a sentence.
+    pub lacks: &'static str,
+}
+
+impl Elsewhere {
+    /// Whether a source that is read in that way can be read so here.
+    #[must_use]
+    pub fn reads(&self, pull: &Pull) -> bool {
+        std::mem::discriminant(&self.pull) == std::mem::discriminant(pull)
+    }
+}
+
+/// Rows that keep the form in which another API gives them.
+#[derive(Debug)]
+pub struct Native {
+    /// What names one version in it.
+    pub key: Key,
+    /// Default Devo tag.
+    pub tag: &'static str,
+}
+
+/// How an answer of a list tells that there is more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paging {
+    /// Asked without `$top`: by a link.
+    Linked,
+    /// Asked with `$top` and `$count`: by the number of all rows. `$skip` reaches `skip_cap` rows and no further.
+    Counted {
+        /// Unit: rows.
+        skip_cap: usize,
+    },
+}
+
 /// Where a source is read.
 #[derive(Debug)]
 pub struct Endpoint {
+    /// Whose it is.
+    pub api: Api,
     /// Path below the API's base URL.
     pub path: &'static str,
     /// Value of `$expand`, where the list can carry more.
@@ -55,6 +143,8 @@ pub struct Endpoint {
     pub family: Family,
     /// Most rows that one answer can hold.
     pub page_cap: usize,
+    /// How it tells that there are more.
+    pub paging: Paging,
 }
 
 /// A way to read a source.
@@ -141,6 +231,7 @@ pub static SERVICES: &[&ServiceDef] = &[
     &recommendations::DEF,
     &investigations::DEF,
     &advanced_hunting::DEF,
+    &incidents::DEF,
 ];
 
 /// The source of that name or alias.

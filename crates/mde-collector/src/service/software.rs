@@ -1,7 +1,7 @@
 //! Installed software, as snapshots.
 
 use super::count::{EXPOSURES, INVENTORY, SOFTWARE, VULNERABILITY, WEAKNESSES, count, export, list};
-use super::{Bulk, Count, Endpoint, Grouped, Key, Only, Pass, Pull, ServiceDef, Silence};
+use super::{Api, Bulk, Count, Endpoint, Grouped, Key, Only, Paging, Pass, Pull, ServiceDef, Silence};
 use mde_client::limits::{self, Family};
 
 /// Properties of an export's row that make a product's id.
@@ -17,12 +17,15 @@ pub static DEF: ServiceDef = ServiceDef {
     name: "software",
     aliases: &["softwares"],
     endpoint: Endpoint {
+        api: Api::Mde,
         path: "/api/Software",
         expand: None,
         roles: &["Software.Read.All"],
         family: Family::VulnerabilityManagement,
         page_cap: limits::PAGE_CAP,
+        paging: Paging::Linked,
     },
+    elsewhere: &[super::hunting::SOFTWARE],
     pull: &[Pull::Snapshot { min_period_s: 3_600 }],
     key: Key::Fields(&["id"]),
     counts: &[
@@ -31,6 +34,7 @@ pub static DEF: ServiceDef = ServiceDef {
             "related_vulnerabilities",
             list("/api/Software/{id}/vulnerabilities", VULNERABILITY, Family::VulnerabilityManagement),
             &[Bulk::Row("weaknesses"), export(&WEAKNESSES, PRODUCT, &["cveId"])],
+            "the list is refreshed in its own time; the call's own list may be cut for operating systems",
         ),
         Count {
             option: "request_software_missing_kbs",
@@ -41,6 +45,7 @@ pub static DEF: ServiceDef = ServiceDef {
                 updates(&WEAKNESSES, PRODUCT, &["recommendedSecurityUpdateId"]),
                 updates(&EXPOSURES, &["productVendor", "productName"], &["fixingKbId"]),
             ],
+            differs: "only updates that fix a known vulnerability count, superseded ones among them; a product that the export does not have has no count",
         },
         count(
             "request_machines_by_software",
@@ -48,6 +53,7 @@ pub static DEF: ServiceDef = ServiceDef {
             list("/api/Software/{id}/machineReferences", SOFTWARE, Family::VulnerabilityManagement),
             // `exposedMachines` is another number: only machines on which it is vulnerable.
             &[export(&INVENTORY, PRODUCT, &["deviceId"]), Bulk::Row("installedMachines")],
+            "the export is up to 6 hours old and has products with a CPE only; one that it does not have has no count",
         ),
         Count {
             option: "request_software_version_distributions",
@@ -61,6 +67,7 @@ pub static DEF: ServiceDef = ServiceDef {
                 only: Only::All,
                 silence: Silence::Unknown,
             })],
+            differs: "the call may group versions or leave some out; a product that the export does not have has no count",
         },
     ],
     flatten: &[],

@@ -1,7 +1,7 @@
 //! Vulnerabilities that affect the organisation, as snapshots or by their last change.
 
 use super::count::{VULNERABILITY, WEAKNESSES, count, export, list};
-use super::{Bulk, Endpoint, Key, Pull, ServiceDef};
+use super::{Api, Bulk, Endpoint, Key, Paging, Pull, ServiceDef};
 use mde_client::limits::{self, Family};
 
 /// Source: vendor page "List vulnerabilities" and the official collector's tables.
@@ -9,12 +9,15 @@ pub static DEF: ServiceDef = ServiceDef {
     name: "vulnerabilities",
     aliases: &["vulnerabiities"],
     endpoint: Endpoint {
+        api: Api::Mde,
         path: "/api/vulnerabilities",
         expand: None,
         roles: &["Vulnerability.Read.All"],
         family: Family::VulnerabilityManagement,
         page_cap: limits::VULNERABILITY_PAGE_CAP,
+        paging: Paging::Linked,
     },
+    elsewhere: &[super::hunting::VULNERABILITIES],
     pull: &[
         Pull::Snapshot { min_period_s: 3_600 },
         Pull::Window { time: "updatedOn", splits: &[("severity", &["Low", "Medium", "High", "Critical"])] },
@@ -25,6 +28,7 @@ pub static DEF: ServiceDef = ServiceDef {
         "related_machines",
         list("/api/vulnerabilities/{id}/machineReferences", VULNERABILITY, Family::VulnerabilityManagement),
         &[Bulk::Row("exposedMachines"), export(&WEAKNESSES, &["cveId"], &["deviceId"])],
+        "the list is refreshed in its own time",
     )],
     flatten: &[],
     tag: "edr.microsoft_defender.endpoint.vulnerabilities",

@@ -1,12 +1,14 @@
 //! From facts and notes to a row: pure, so that the page and the command can never tell different stories.
 
-use super::{Notes, OutputStatus, OutputWord, PositionStatus, SetAside, SnapshotStatus, StreamStatus, Word, moment};
+use super::{
+    CountStatus, Notes, OutputStatus, OutputWord, PositionStatus, SetAside, SnapshotStatus, StreamStatus, Word, moment,
+};
 use crate::record::{StreamKey, ms};
-use crate::store::{OutputState, Place, replay_stream};
+use crate::store::{CountState, OutputState, Place, replay_stream};
 use std::time::Duration;
 
 /// Advice where nobody works.
-const NOBODY_RUNS: &str = "no collector is running: this is what the last one left; start it with `run`";
+pub const NOBODY_RUNS: &str = "no collector is running: this is what the last one left; start it with `run`";
 /// Advice for a stream that nobody will pull.
 const NOT_CONFIGURED: &str = "it is not configured any more: its events still leave, and nothing new is pulled";
 /// What has been read may lie further back than two periods by this much.
@@ -31,8 +33,8 @@ pub struct StreamFacts {
     pub drift: bool,
     /// What could not be read.
     pub set_aside: Vec<SetAside>,
-    /// When the oldest count in use was taken. Unit: milliseconds since 1970, UTC; none where no counts are had.
-    pub counts_ms: Option<i64>,
+    /// How its counts stand; none where no counts are asked for.
+    pub counts: Vec<CountState>,
     /// Why its progress cannot be read.
     pub error: Option<String>,
 }
@@ -51,7 +53,7 @@ pub struct OutputFacts<'a> {
 /// A stream's row. `at_work`: whether somebody is.
 #[must_use]
 pub fn stream(facts: StreamFacts, notes: &Notes, at_work: bool, now_ms: i64) -> StreamStatus {
-    let StreamFacts { stream, tenant, backend, period, checkpoint_ms, snapshot, drift, set_aside, counts_ms, error } =
+    let StreamFacts { stream, tenant, backend, period, checkpoint_ms, snapshot, drift, set_aside, counts, error } =
         facts;
     let noted = notes.stream(&stream).cloned().unwrap_or_default();
     let lag_ms = checkpoint_ms.map(|checkpoint_ms| now_ms.saturating_sub(checkpoint_ms).max(0));
@@ -82,13 +84,27 @@ pub fn stream(facts: StreamFacts, notes: &Notes, at_work: bool, now_ms: i64) -> 
         last_pull: noted.last_pull,
         snapshot,
         set_aside,
-        counts_age_s: counts_ms.map(|oldest| u64::try_from(now_ms - oldest).unwrap_or_default() / 1_000),
+        counts_age_s: counts.iter().filter_map(|count| count.oldest_ms).min().map(|oldest| age_s(oldest, now_ms)),
+        counts: counts.into_iter().map(|state| count(state, now_ms)).collect(),
         error: error.or(noted.error),
         advice,
         notices,
         next_ms: noted.next_ms.filter(|_| at_work),
         stream,
     }
+}
+
+/// A related count.
+fn count(state: CountState, now_ms: i64) -> CountStatus {
+    let CountState { kind, wanted, known, oldest_ms, failed } = state;
+    let age_s = oldest_ms.map(|oldest| age_s(oldest, now_ms));
+    let (name, method, reason, error) = (kind.name, kind.method, kind.reason, kind.trouble);
+    CountStatus { name, method, reason, wanted, known, failed, age_s, error }
+}
+
+/// How long ago that was. Unit: seconds.
+fn age_s(then_ms: i64, now_ms: i64) -> u64 {
+    u64::try_from(now_ms.saturating_sub(then_ms)).unwrap_or_default() / 1_000
 }
 
 /// An output's row.
@@ -133,7 +149,7 @@ mod tests {
     use super::super::{Board, OutputNote};
     use super::*;
     use crate::record::Position;
-    use crate::store::Depth;
+    use crate::store::{CountKind, Depth};
 
     /// A stream that was read up to ten seconds before the moment of these tests.
     fn facts() -> StreamFacts {
@@ -146,7 +162,7 @@ mod tests {
             snapshot: None,
             drift: false,
             set_aside: Vec::new(),
-            counts_ms: None,
+            counts: Vec::new(),
             error: None,
         }
     }
@@ -190,6 +206,20 @@ mod tests {
         assert_eq!((row.state, &*row.advice), (Word::Pulling, NOBODY_RUNS));
         let row = stream(StreamFacts { period: None, ..facts() }, &Notes::default(), true, NOW);
         assert_eq!((row.state, &*row.advice), (Word::Starting, NOT_CONFIGURED));
+    }
+
+    #[test]
+    fn the_oldest_count_of_all_is_the_age_of_a_streams_counts() {
+        let count = |name: &str, oldest_ms| CountState {
+            kind: CountKind { name: name.to_owned(), method: "per_entity".to_owned(), ..CountKind::default() },
+            oldest_ms,
+            ..CountState::default()
+        };
+        let counts = vec![count("a", Some(NOW - 5_000)), count("b", Some(NOW - 90_000)), count("c", None)];
+        let row = stream(StreamFacts { counts, ..facts() }, &noted(Word::Current), true, NOW);
+        assert_eq!(row.counts_age_s, Some(90));
+        let ages: Vec<_> = row.counts.iter().map(|count| (&*count.name, count.age_s)).collect();
+        assert_eq!(ages, [("a", Some(5)), ("b", Some(90)), ("c", None)]);
     }
 
     #[test]

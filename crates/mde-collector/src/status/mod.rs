@@ -10,7 +10,7 @@ mod note;
 pub mod told;
 mod word;
 
-pub use assemble::{OutputFacts, StreamFacts, output, stream};
+pub use assemble::{NOBODY_RUNS, OutputFacts, StreamFacts, output, stream};
 pub use board::{Board, PullEnd};
 pub use health::{Health, Notice, Pulled};
 pub use note::{Notes, OutputNote, StreamNote, of_output, of_stream};
@@ -57,6 +57,8 @@ pub struct StreamStatus {
     pub set_aside: Vec<SetAside>,
     /// Age of the oldest related count in use. Unit: seconds.
     pub counts_age_s: Option<u64>,
+    /// How each related count that is asked for is had.
+    pub counts: Vec<CountStatus>,
     /// What ended the last pull early, or holds it up now.
     pub error: Option<String>,
     /// One sentence: what to do.
@@ -70,6 +72,27 @@ pub struct StreamStatus {
     /// The stream itself: `tenant` is what its input is called.
     #[serde(skip)]
     pub stream: StreamKey,
+}
+
+/// A related count of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CountStatus {
+    /// The property that it adds.
+    pub name: String,
+    /// How it is had; empty where it cannot be had.
+    pub method: String,
+    /// Why so.
+    pub reason: String,
+    /// Entities for which a value is kept or wanted; none where the record itself tells it.
+    pub wanted: u64,
+    /// Of them those whose value is known.
+    pub known: u64,
+    /// Of them those whose last try gave nothing.
+    pub failed: u64,
+    /// Age of the oldest value in use. Unit: seconds.
+    pub age_s: Option<u64>,
+    /// Why its source could not be read last time.
+    pub error: Option<String>,
 }
 
 /// What a pull came to.

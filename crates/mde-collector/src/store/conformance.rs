@@ -11,6 +11,7 @@ pub(super) mod gone;
 pub(super) mod history;
 pub(super) mod keys;
 pub(super) mod leases;
+pub(super) mod left;
 pub(super) mod letters;
 pub(super) mod model;
 pub(super) mod outbox;
@@ -147,6 +148,12 @@ macro_rules! every_store {
             outputs: an_optional_output_jumps_over_what_nobody_else_needs,
             outputs: a_jump_takes_the_oldest_first_and_no_more_than_it_must,
             outputs: a_jump_frees_nothing_that_another_output_needs,
+            left: what_an_output_has_left_holds_up_nobody_and_is_kept,
+            left: a_stream_that_is_taken_again_goes_on_where_it_stood,
+            left: what_was_let_go_is_not_sent_twice_when_it_is_taken_again,
+            left: what_was_left_goes_by_age_and_beyond_the_bound_oldest_first,
+            left: what_another_output_has_taken_over_is_not_kept,
+            left: jumps_pass_over_what_was_left,
             letters: what_an_output_refuses_is_kept_with_the_positions_or_not_at_all,
             letters: a_letter_is_kept_once_and_outlives_its_frame,
             letters: letters_are_listed_oldest_first_within_a_bound,

@@ -174,7 +174,8 @@ pub struct Depth {
     pub oldest_ms: Option<i64>,
 }
 
-/// How long an output that is no longer configured keeps its backlog. Source: design, "Delivery".
+/// How long an output that is no longer configured, or that takes a stream no more, keeps its backlog. Source: design,
+/// "Delivery".
 pub const REMOVED_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// An output as the store knows it.
@@ -194,6 +195,19 @@ pub struct OutputState {
     pub lost_events: u64,
     /// Events that it has refused for good, and that are still kept.
     pub dead_letters: u64,
+}
+
+/// What is kept for an output that is no longer configured, or for one that takes a stream no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// The output.
+    pub output: String,
+    /// The stream that it takes no more; `None`: the output as a whole.
+    pub stream: Option<StreamKey>,
+    /// What waits there. Streams that it has left while it was configured do not count for it as a whole.
+    pub depth: Depth,
+    /// When it was first found missing in the configuration. Unit: milliseconds since 1970, UTC.
+    pub removed_ms: i64,
 }
 
 /// How many events an output has jumped over.
@@ -272,7 +286,8 @@ pub trait Outbox: Send + Sync {
     /// Begins a batch that nobody sees. It can only be shown under the very lease and in the epoch in which it was begun.
     async fn begin(&self, lease: &Lease, stream: &StreamKey, head: &BatchHead) -> Result<BatchId, StoreError>;
 
-    /// Adds a frame to an invisible batch; durable, and still invisible, when it returns.
+    /// Adds a frame to an invisible batch. A kill takes nothing of it; for a power failure it counts from the commit that shows
+    /// it, which is durable with everything that it shows.
     async fn append(&self, batch: BatchId, frame: &Frame) -> Result<(), StoreError>;
 
     /// Shows the batch, stores its keys and makes progress, in one transaction. Returns the batch's number within its
@@ -304,7 +319,7 @@ pub trait Outbox: Send + Sync {
     /// The memory that the output committed last (a file's name and length, for example).
     async fn output_memory(&self, output: &str) -> Result<Option<String>, StoreError>;
 
-    /// What waits for an output, over all its streams.
+    /// What waits for an output, over all streams that it takes.
     async fn depth(&self, output: &str) -> Result<Depth, StoreError>;
 
     /// Octets of frames on disk, visible or not.
@@ -325,14 +340,22 @@ pub trait Outputs: Send + Sync {
     /// All that the store knows, in the order of their names.
     async fn outputs(&self) -> Result<Vec<OutputState>, StoreError>;
 
-    /// Octets on disk that configured outputs still need, and those of batches that nobody sees yet. What only removed
-    /// outputs hold is not among them: this is what `max_bytes` is about.
+    /// The configuration gives these streams to the output no more: its place in each counts as removed until
+    /// [`Outbox::attach`] takes it again, and holds its backlog until then or until [`Outputs::let_go`]. After that it
+    /// holds nothing, and is remembered, so that one which is taken again goes on where it stood.
+    async fn leave(&self, output: &str, streams: &[StreamKey]) -> Result<(), StoreError>;
+
+    /// What is removed and not let go yet, that which was removed first before the others.
+    async fn removed(&self) -> Result<Vec<Removed>, StoreError>;
+
+    /// Octets on disk that configured outputs still need, and those of batches that nobody sees yet. What is kept only for
+    /// what is removed is not among them: this is what `max_bytes` is about.
     async fn live_bytes(&self) -> Result<u64, StoreError>;
 
-    /// Lets go of each removed output after [`REMOVED_KEPT`], and of the one removed first for as long as the removed ones
-    /// alone hold more than `max_bytes`. What only they needed is freed. Returns them as they were: events that wait there
+    /// Lets go of what is removed after [`REMOVED_KEPT`], and of what was removed first for as long as all that is removed
+    /// alone holds more than `max_bytes`. What only it needed is freed. Returns it as it was: events that wait there
     /// are lost, and somebody should be told. Call it at start and now and then.
-    async fn let_go(&self, max_bytes: u64) -> Result<Vec<OutputState>, StoreError>;
+    async fn let_go(&self, max_bytes: u64) -> Result<Vec<Removed>, StoreError>;
 
     /// Forgets an output and frees what only it needed. Returns it as it was; `None` for one that is not known.
     async fn drop_output(&self, output: &str) -> Result<Option<OutputState>, StoreError>;

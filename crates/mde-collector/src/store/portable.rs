@@ -1,7 +1,7 @@
 //! A whole store as rows, one after the other: how it moves from one place to another, whichever store is there.
 //!
-//! What nobody sees yet (a batch that a writer is filling), leases but for their fences, notes, and `related_*` counts do not travel: the
-//! first and the last are read again, the others belong to a process.
+//! What nobody sees yet (a batch that a writer is filling), leases but for their fences, and notes do not travel: the first
+//! is read again, the others belong to a process.
 
 use super::StoreError;
 use crate::record::{BatchHead, StreamKey};
@@ -110,6 +110,12 @@ pub enum Row {
         batch: u64,
         /// The frame.
         frame: u32,
+        /// When the output was first found not to take the stream any more.
+        #[serde(default)]
+        removed_ms: Option<i64>,
+        /// Whether nothing is kept for it there any more.
+        #[serde(default)]
+        let_go: bool,
     },
     /// A dead letter, the oldest first.
     Letter {
@@ -167,6 +173,42 @@ pub enum Row {
         passed_ms: i64,
         /// 0 delivered, 1 jumped over, 2 began there.
         how: u8,
+    },
+    /// How a `related_*` count of a stream is had.
+    CountKind {
+        /// The stream.
+        stream: StreamName,
+        /// The count.
+        name: String,
+        /// How it is had.
+        method: String,
+        /// Why so.
+        reason: String,
+        /// When the newest whole reading began.
+        passed_ms: Option<i64>,
+        /// Why that reading failed last time.
+        trouble: Option<String>,
+    },
+    /// That count of one entity or version.
+    Count {
+        /// The stream.
+        stream: StreamName,
+        /// The count.
+        name: String,
+        /// 32 hex digits.
+        key: String,
+        /// The entity's id; empty where only a whole reading has shown it.
+        id: String,
+        /// When it was first asked for.
+        wanted_ms: Option<i64>,
+        /// When it was asked for last; 0: never.
+        tried_ms: i64,
+        /// What is known.
+        value: Option<u64>,
+        /// Since when.
+        taken_ms: Option<i64>,
+        /// Why the last try gave none.
+        trouble: Option<String>,
     },
     /// The newest fence of a lease, so that fences go on growing.
     Fence {

@@ -120,7 +120,7 @@ pub fn link_refused(stream: &StreamKey, why: &dyn std::fmt::Display) {
 
 /// Pulling waits for outputs to catch up.
 pub fn outbox_full(stream: &StreamKey, bytes: u64, max_bytes: u64) {
-    warn!(%stream, bytes, max_bytes, "the outbox is full: pulling pauses until outputs catch up");
+    warn!(%stream, bytes, max_bytes, "the outbox is full: pulling pauses until outputs catch up; `state show` tells which one lags: mend it, raise `outbox.max_bytes`, or set `required: false` where events may be lost");
 }
 
 /// Pulling waits for room on the disk.
@@ -131,4 +131,29 @@ pub fn disk_full(stream: &StreamKey, free_bytes: u64, needed_bytes: u64) {
 /// Pulling goes on.
 pub fn resumed(stream: &StreamKey) {
     info!(%stream, "there is room again: pulling goes on");
+}
+
+/// An API is left for another one.
+pub fn left(stream: &StreamKey, backend: &str, error: &dyn Error) {
+    warn!(%stream, backend, %error, cause = cause(error), "an API that does not answer is left for another; the stream goes on where it stood");
+}
+
+/// Another API is read than before.
+pub fn reads(stream: &StreamKey, before: &str, backend: &str) {
+    info!(%stream, before, backend, "the stream is read from another API");
+}
+
+/// The classic API is announced to end. `role`: what Microsoft Graph asks for instead; `None`: it does not have the source.
+pub fn classic_ends(stream: &StreamKey, role: Option<&str>, auto: bool) {
+    match (role, auto) {
+        (Some(role), true) => {
+            warn!(%stream, role, "the classic API is announced to end on 2027-02-01; with this role the stream goes on by Microsoft Graph by itself");
+        }
+        (Some(role), false) => {
+            warn!(%stream, role, "the classic API is announced to end on 2027-02-01, and the configuration names it: grant this role and write `backend: auto`");
+        }
+        (None, _) => {
+            warn!(%stream, "the classic API is announced to end on 2027-02-01, and Microsoft Graph does not have this source");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::metrics::{self, DEAD, DELIVERED};
 use super::{cause, ms};
+use crate::record::StreamKey;
 use std::error::Error;
 use std::time::Duration;
 use tracing::warn;
@@ -32,20 +33,37 @@ pub fn jumped(output: &str, events: u64) {
     warn!(output, events, "the outbox is full: this output is not required and loses events");
 }
 
-/// An output that is no longer configured still keeps events.
-pub fn removed(output: &str, events: u64, bytes: u64) {
-    warn!(
-        output,
-        events,
-        bytes,
-        "this output is no longer configured; its events are kept for 7 days: configure it again, let another one inherit with `from`, or drop it with `state drop-output`"
-    );
+/// Events are still kept for an output that is no longer configured, or for one in a stream that it takes no more.
+pub fn removed(output: &str, stream: Option<&StreamKey>, (events, bytes): (u64, u64)) {
+    match stream {
+        None => warn!(
+            output,
+            events,
+            bytes,
+            "this output is no longer configured; its events are kept for 7 days: configure it again, let another one inherit with `from`, or drop it with `state drop-output`"
+        ),
+        Some(stream) => warn!(
+            output,
+            %stream,
+            events,
+            bytes,
+            "this output takes this stream no more; its events are kept for 7 days: name the output in `outputs` of the input again to have them"
+        ),
+    }
 }
 
-/// An output that is no longer configured has been forgotten with what it kept.
-pub fn let_go(output: &str, events: u64) {
-    warn!(
-        output,
-        events, "this output is no longer configured and was let go; the events that waited for it are lost to it"
-    );
+/// What was kept so has been let go.
+pub fn let_go(output: &str, stream: Option<&StreamKey>, events: u64) {
+    match stream {
+        None => warn!(
+            output,
+            events, "this output is no longer configured and was let go; the events that waited for it are lost to it"
+        ),
+        Some(stream) => warn!(
+            output,
+            %stream,
+            events,
+            "this output takes this stream no more; the events that waited for it there were let go and are lost to it"
+        ),
+    }
 }

@@ -122,3 +122,37 @@ async fn an_alert_does_not_wait_for_ever_for_counts_of_its_own() {
     assert_eq!(events.len(), 3);
     assert!(events.iter().all(|event| event.get("related_files").is_none()), "absent, never 0");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_show_says_how_each_count_is_had_and_why_and_how_old_it_is() {
+    let bench = Bench::start(|config| {
+        config.machines.count = 400;
+        config.roles.retain(|role| role != "Software.Read.All");
+    })
+    .await;
+    bench.ask(
+        "machines: {request_machine_related_alerts: true, request_machine_vulnerabilities: true, request_machine_software: true}",
+    );
+    bench.once().await.exits(0);
+    let ended = bench.launch(&["state", "show", "--config", "config.yaml", "--format", "json"]).ended().await.exits(0);
+    let status: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let row = &status["streams"][0];
+    let counts = row["counts"].as_array().expect("rows");
+    let told: Vec<_> = counts.iter().map(|count| (&count["name"], &count["method"], &count["known"])).collect();
+    assert_eq!(
+        told,
+        [
+            (&"related_alerts".into(), &"alerts_walk".into(), &400.into()),
+            (&"related_vulnerabilities".into(), &"vulnerability_export".into(), &400.into()),
+            (&"related_software".into(), &"".into(), &0.into()),
+        ]
+    );
+    assert!(counts[1]["reason"].as_str().is_some_and(|text| text.contains("quarter of the hourly quota")));
+    assert!(counts[2]["reason"].as_str().is_some_and(|text| text.contains("lacks the role")));
+    assert!(row["counts_age_s"].is_u64(), "{row}");
+    let ended = bench.launch(&["state", "show", "--config", "config.yaml"]).ended().await.exits(0);
+    for part in ["related_vulnerabilities: vulnerability_export", "related_software: cannot be had", "400 of 400 known"]
+    {
+        assert!(ended.stdout.contains(part), "{part} is missing:\n{}", ended.stdout);
+    }
+}

@@ -106,9 +106,8 @@ async fn elasticsearch_creates_each_event_once_and_what_it_refuses_is_a_dead_let
     assert!(wanted.len() < all && wanted.len() > 1_000, "some are refused: {} of {all} are not", wanted.len());
     assert_arrived(&receiver, &wanted, 1);
     // Any of the processes may have buried them, so the store is asked.
-    let shown = bench.launch(&["state", "show", "--format", "json", "--config", "config.yaml"]).ended().await.exits(0);
-    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).expect("JSON");
-    let outputs = shown["outputs"].as_array().expect("a list");
+    let status = bench.status().await;
+    let outputs = status["outputs"].as_array().expect("a list");
     let letters: u64 = outputs.iter().map(|output| output["dead_letters"].as_u64().expect("a number")).sum();
     assert_eq!(letters, (all - wanted.len()) as u64);
     assert!(receiver.events().iter().any(|event| event.around.contains("\"_index\":\"mde-machines\"")));

@@ -8,9 +8,9 @@ use std::fs;
 use std::time::Duration;
 
 /// How often each row stands in a list; rows are compared as JSON.
-type Rows = BTreeMap<String, u64>;
+pub type Rows = BTreeMap<String, u64>;
 
-fn count(rows: impl IntoIterator<Item = Value>) -> Rows {
+pub fn count(rows: impl IntoIterator<Item = Value>) -> Rows {
     let mut counted = Rows::new();
     for row in rows {
         *counted.entry(row.to_string()).or_default() += 1;
@@ -19,7 +19,7 @@ fn count(rows: impl IntoIterator<Item = Value>) -> Rows {
 }
 
 /// The events of a service without what the collector adds.
-fn arrived(bench: &Bench, service: Service) -> Vec<Value> {
+pub fn arrived(bench: &Bench, service: Service) -> Vec<Value> {
     let mut rows = bench.events(service);
     for row in &mut rows {
         let fields = row.as_object_mut().expect("an object");
@@ -30,21 +30,24 @@ fn arrived(bench: &Bench, service: Service) -> Vec<Value> {
 }
 
 /// What a query finds now.
-fn found(bench: &Bench, query: &str) -> Rows {
+pub fn found(bench: &Bench, query: &str) -> Rows {
     let rows = bench.sim.world().hunt(query).expect("a good query");
     count(rows.iter().map(|row| serde_json::from_str(row).expect("JSON")))
 }
 
 /// Asks for this query instead of alerts, on whichever endpoint the roles allow.
 fn ask(bench: &Bench, query: &str) {
-    let base = bench.sim.base_url();
-    bench.edit("    services:\n", &format!("    override_graph_base_url: {base}\n    services:\n"));
-    bench.ask(&format!("advanced_hunting:\n        queries:\n          - {query}"));
+    bench.ask(&section(query));
+}
+
+/// The section of this query.
+pub fn section(query: &str) -> String {
+    format!("advanced_hunting:\n        queries:\n          - {query}")
 }
 
 /// Every row that was there before the pull arrived as often as it is there, and nothing that is not there.
 #[track_caller]
-fn assert_whole(before: &Rows, arrived: &Rows, after: &Rows) {
+pub fn assert_whole(before: &Rows, arrived: &Rows, after: &Rows) {
     let missing: Vec<_> =
         before.iter().filter(|(row, times)| arrived.get(*row).unwrap_or(&0) < times).take(3).collect();
     assert!(missing.is_empty(), "missing: {missing:?}");
@@ -62,7 +65,7 @@ fn tenant(row_cap: usize) -> impl FnOnce(&mut SimConfig) {
 }
 
 /// The query of most tests, with a row cap that fits the tenant's.
-fn logons(row_cap: usize) -> String {
+pub fn logons(row_cap: usize) -> String {
     format!(
         "{{name: logons, query: \"DeviceLogonEvents // all of them\", devo_tag: my.app.defender.logons, timestamp_column: Timestamp, row_cap: {row_cap}}}"
     )

@@ -5,7 +5,7 @@ use mde_sim::RequestKind;
 use std::fs;
 
 /// Puts these lines in the place of the secret.
-fn prove_by(bench: &Bench, lines: &str) {
+pub fn prove_by(bench: &Bench, lines: &str) {
     let text = fs::read_to_string(bench.path("config.yaml")).expect("readable");
     let other = text.lines().filter(|line| !line.contains("client_secret:")).fold(String::new(), |all, line| {
         let further = if line.trim() == "credentials:" { lines } else { "" };
@@ -84,4 +84,18 @@ async fn the_machines_own_identity_needs_no_secret_and_no_name() {
     assert_same(&bench.arrived(), &bench.expected());
     let wrong = [environment[0], ("IDENTITY_HEADER", "another")];
     bench.launch_in(&run, &wrong).ended().await.exits(3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_tells_how_long_a_credential_lasts_as_far_as_that_can_be_known() {
+    let bench = bench().await;
+    let check = ["check", "--config", "config.yaml"];
+    let ended = bench.launch(&check).ended().await.exits(0);
+    assert!(ended.stdout.contains("when the secret expires is told only in Entra"), "{}", ended.stdout);
+    let made = bench.sim.entra().issue_certificate();
+    fs::write(bench.path("certs/app.crt"), made.cert_pem + &made.key_pem).expect("writable");
+    prove_by(&bench, "      certificate_file: app.crt\n");
+    let ended = bench.launch(&check).ended().await.exits(0);
+    // What the library makes without being asked for an end.
+    assert!(ended.stdout.contains("the certificate is good until 4096-01-01"), "{}", ended.stdout);
 }

@@ -1,7 +1,7 @@
 //! `kill -9` anywhere: nothing lost, nothing stored twice.
 
 use crate::harness::{Bench, Devo, Signal, assert_same, in_25_pages};
-use mde_sim::RequestKind;
+use mde_sim::{Fault, RequestKind};
 
 /// Runs to the end and compares both outputs with the ledger: the file has each event once, the receiver at least once
 /// under one `@event_id`.
@@ -60,4 +60,26 @@ async fn killed_while_it_delivers_the_file_holds_each_event_once() {
     }
     finishes(&bench, &devo, ALERTS).await;
     assert!(devo.most_often() <= 4, "each start delivers an event once at most");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_two_batches_of_one_page_it_loses_nothing_and_stores_nothing_twice() {
+    // One page whose events, about 3 KB each, are more than the 64 MiB at which a batch ends.
+    const ALERTS: usize = 2_500;
+    let bench = Bench::start(|config| {
+        config.alerts.count = ALERTS;
+        config.alerts.evidence = 16..=16;
+    })
+    .await;
+    let devo = bench.devo().await;
+    // So slowly that the first batch is on its way long before the page ends.
+    let slow = bench.sim.scenario().always(RequestKind::Alerts, Fault::Slow { bytes: 10_000, pause_ms: 20 });
+    let killed = bench.run(&["--once"]);
+    devo.wait_events(1).await;
+    killed.signal(Signal::KILL);
+    killed.ended().await.was_killed();
+    let status = bench.status().await;
+    assert!(status["streams"][0]["checkpoint"].is_null(), "the page was not read to its end: {status}");
+    bench.sim.scenario().stop(slow);
+    finishes(&bench, &devo, ALERTS).await;
 }

@@ -58,17 +58,61 @@ async fn what_plan_says_of_lists_is_within_a_tenth_of_what_a_run_then_calls() {
     assert_eq!(plan["conflict"], Value::Null);
 }
 
+/// Every quota that enrichment spends from, by the names of `plan` and of the simulator.
+const FAMILIES: [(&str, Family); 5] = [
+    ("alerts", Family::Alerts),
+    ("machines", Family::Machines),
+    ("machine_vulnerabilities", Family::MachineVulnerabilities),
+    ("vulnerability_management", Family::VulnerabilityManagement),
+    ("export_json", Family::JsonExports),
+];
+
+/// Tenants of several sizes and what is asked of them: machines, recommendations, services.
+const TENANTS: [(usize, usize, &str); 4] = [
+    // One by one.
+    (30, 10, "machines: {request_machine_logon_users: true, request_machine_vulnerabilities: true}"),
+    // By an export of several pages, shared by two services.
+    (
+        5_000,
+        40,
+        "machines: {request_machine_vulnerabilities: true, request_machine_related_alerts: true}\n      \
+         software: {request_software_missing_kbs: true, request_machines_by_software: true}",
+    ),
+    // A call for each recommendation, and fields of the rows.
+    (
+        1_234,
+        12,
+        "machines: {request_machine_security_recommendations: true}\n      \
+         recommendations: {request_recommendation_machines: true, enrichment: {method: bulk}}\n      \
+         vulnerabilities: {request_machine_by_vulnerabilities: true, enrichment: {method: bulk}}",
+    ),
+    // Alerts one by one.
+    (
+        20,
+        5,
+        "alerts: {request_alert_related_users: true, request_alert_related_files: true, enrichment: {method: per_entity}}",
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_plan_says_of_enrichment_is_within_a_tenth_of_what_a_run_then_calls() {
-    let bench = Bench::start(|config| config.machines.count = 30).await;
-    bench.ask("machines: {request_machine_logon_users: true, request_machine_vulnerabilities: true}");
-    let (plan, _) = planned(&bench, &[]).await;
-    let ledger = bench.sim.ledger();
-    let families = [("machines", Family::Machines), ("machine_vulnerabilities", Family::MachineVulnerabilities)];
-    let before = families.map(|(_, family)| ledger.family_count(family));
-    bench.once().await.exits(0);
-    for ((name, family), before) in families.into_iter().zip(before) {
-        assert_near(name, first_calls(&plan, |row| row["family"] == name), ledger.family_count(family) - before);
+    for (machines, recommendations, services) in TENANTS {
+        let bench = Bench::start(|config| {
+            config.machines.count = machines;
+            config.recommendations.count = recommendations;
+            // Few enough that no tenant needs more than a minute's calls.
+            config.alerts.count = 20;
+        })
+        .await;
+        bench.ask(services);
+        let (plan, _) = planned(&bench, &[]).await;
+        let ledger = bench.sim.ledger();
+        let before = FAMILIES.map(|(_, family)| ledger.family_count(family));
+        bench.once().await.exits(0);
+        for ((name, family), before) in FAMILIES.into_iter().zip(before) {
+            let told = format!("{name} of {machines} machines with {services}");
+            assert_near(&told, first_calls(&plan, |row| row["family"] == name), ledger.family_count(family) - before);
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Snapshots, end to end: what the tenant has against what arrived.
 
-use crate::harness::{Bench, Signal};
+use crate::harness::{Bench, Signal, assert_same};
+use crate::hunting;
 use mde_sim::{ErrorBody, Fault, RequestKind, Service};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Services that are read as snapshots.
 const SNAPSHOTS: [Service; 4] =
@@ -20,14 +22,34 @@ fn arrived(events: &[Value]) -> BTreeMap<(String, String), u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_entity_of_10_000_machines_and_all_that_hangs_on_them_arrives_once_octet_for_octet() {
+async fn all_seven_services_of_10_000_machines_arrive_whole_each_once_and_entities_octet_for_octet() {
     let bench = Bench::start(|config| {
         config.machines.count = 10_000;
         config.page.size = 3_000;
+        config.alerts.count = 5_000;
+        // Each row of an answer with evidence has some, so that it can be told from one without.
+        config.alerts.evidence = 1..=2;
+        config.investigations.count = 500;
+        // Well within the seven days of a first start.
+        config.investigations.span = Duration::from_secs(6 * 86_400);
+        config.hunting.rows_per_minute = 0.5;
+        config.hunting.row_cap = 1_000;
     })
     .await;
-    bench.ask("machines:\n      software:\n      vulnerabilities:\n      recommendations:");
+    let hunting = hunting::section(&hunting::logons(1_000));
+    let snapshots = "machines:\n      software:\n      vulnerabilities:\n      recommendations:";
+    bench.ask(&format!("alerts:\n      {snapshots}\n      investigations:\n      {hunting}"));
+    let before = hunting::found(&bench, "DeviceLogonEvents");
     bench.once().await.exits(0);
+    assert_same(&bench.arrived(), &bench.shown());
+    let rows = hunting::count(hunting::arrived(&bench, Service::AdvancedHunting));
+    assert!(rows.len() > 1_000, "{} rows", rows.len());
+    hunting::assert_whole(&before, &rows, &hunting::found(&bench, "DeviceLogonEvents"));
+    // One that ends meanwhile may come twice, as two versions.
+    let investigations = hunting::count(hunting::arrived(&bench, Service::Investigations));
+    assert!(investigations.values().all(|times| *times == 1));
+    let ids: BTreeSet<_> = bench.ids(Service::Investigations).into_keys().collect();
+    assert_eq!(ids, bench.tenant_ids(Service::Investigations));
     for service in SNAPSHOTS {
         let mut bodies: BTreeSet<String> =
             bench.sim.world().picture().entities(service).map(|entity| entity.body).collect();

@@ -6,7 +6,7 @@ use mde_collector::config::{self, Options, Persistence};
 use mde_collector::pipeline::clock::{Clock, SystemClock};
 use mde_collector::pipeline::run::{self, Ended};
 use mde_collector::quota::Quotas;
-use mde_collector::service::{Endpoint, Key, Pull, SERVICES, ServiceDef};
+use mde_collector::service::{Api, Endpoint, Key, Paging, Pull, SERVICES, ServiceDef};
 use mde_collector::status::Board;
 use mde_collector::store::{Store, sqlite};
 use serde_json::Value;
@@ -43,12 +43,15 @@ static EIGHTH: ServiceDef = ServiceDef {
     name: "exposures",
     aliases: &[],
     endpoint: Endpoint {
+        api: Api::Mde,
         path: "/api/vulnerabilities/machinesVulnerabilities",
         expand: None,
         roles: &["Vulnerability.Read.All"],
         family: Family::VulnerabilityManagement,
         page_cap: limits::PAGE_CAP,
+        paging: Paging::Linked,
     },
+    elsewhere: &[],
     pull: &[Pull::Snapshot { min_period_s: 3_600 }],
     key: Key::Fields(&["id"]),
     counts: &[],

@@ -1,7 +1,7 @@
 //! The alert list as a collection.
 
-use crate::ledger::Rows;
-use crate::odata::{Arrangement, Collection, Field, Kind, RowIter, Schema, Value};
+use crate::ledger::{Listing, Rows};
+use crate::odata::{Arrangement, Collection, DEFENDER, Field, Kind, RowIter, Schema, Value};
 use crate::ticks::Ticks;
 use crate::world::{Alert, Version, VersionKey, World};
 use std::borrow::Cow;
@@ -13,6 +13,7 @@ pub(crate) static SCHEMA: Schema = Schema {
     index: Some("lastUpdateTime"),
     expand: Some("evidence"),
     top_limit: 10_000,
+    manner: &DEFENDER,
     fields: &[
         Field::filterable("id", Kind::Text),
         Field::filterable("incidentId", Kind::Number),
@@ -100,7 +101,7 @@ impl Collection for Alerts {
             key => VersionKey { evidence: 0, ..key },
         };
         match self.machine {
-            None => Rows::Versions(rows.iter().map(key).collect()),
+            None => Rows::Versions(Listing::Alerts, rows.iter().map(key).collect()),
             // These belong to the machine: they say nothing about what the alert list has given.
             Some(_) => Rows::Other(rows.len() as u64),
         }

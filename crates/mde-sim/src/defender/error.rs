@@ -43,7 +43,7 @@ pub(crate) fn no_licence() -> Answer {
 pub(crate) fn missing_roles(required: &[&str], granted: &[String], on_graph: bool) -> Answer {
     let message = format!(
         "Missing application roles. API required roles: {}, application roles: {}.",
-        required.join(", "),
+        required.join(if on_graph { "," } else { ", " }),
         granted.join(",")
     );
     either(on_graph, StatusCode::FORBIDDEN, "Forbidden", &message)
@@ -111,8 +111,13 @@ pub(crate) fn either(on_graph: bool, status: StatusCode, code: &str, message: &s
     if !on_graph {
         return error(status, code, message);
     }
-    let inner = json!({"date": "2026-01-01T00:00:00", "request-id": TARGET, "client-request-id": TARGET});
-    Answer::json(status, &json!({"error": {"code": code, "message": message, "innerError": inner}}))
+    // What names the request is added on its way out.
+    Answer::json(status, &json!({"error": {"code": code, "message": message, "innerError": {}}}))
+}
+
+/// The API has ended.
+pub(crate) fn gone() -> Answer {
+    error(StatusCode::GONE, "Gone", "This API has been retired. Use the security API of Microsoft Graph.")
 }
 
 /// The service broke.

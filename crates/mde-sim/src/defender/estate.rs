@@ -163,7 +163,7 @@ fn found(view: &View, call: &Call<'_>, service: Service) -> Result<u32, Answer> 
         Service::Vulnerabilities => (view.find_vulnerability(&call.id), "Vulnerability"),
         Service::Recommendations => (view.find_recommendation(&call.id), "Recommendation"),
         Service::Investigations => (view.find_investigation(&call.id), "Investigation"),
-        Service::Alerts | Service::AdvancedHunting => (None, "Entity"),
+        Service::Alerts | Service::AdvancedHunting | Service::Incidents => (None, "Entity"),
     };
     number.ok_or_else(|| error::not_found(&format!("{word} {} was not found", call.id)))
 }

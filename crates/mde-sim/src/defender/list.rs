@@ -21,6 +21,7 @@ pub(crate) fn answer<C: Collection>(call: &Call<'_>, collection: C) -> Result<An
     let query = call.uri.query().unwrap_or_default();
     let mut options =
         Options::parse(query, collection.schema()).map_err(|refusal: QueryError| error::bad_query(&refusal))?;
+    let manner = collection.schema().manner;
     let mut config = core.page.clone();
     match call.fault {
         Some(Fault::FilterIgnored) => options.filter = None,
@@ -30,15 +31,24 @@ pub(crate) fn answer<C: Collection>(call: &Call<'_>, collection: C) -> Result<An
             config.order = Order::Shuffled;
             config.shuffle = core.scenario.walk(kind, options.skip == 0);
         }
-        Some(Fault::LinkRefused) if options.skip > 0 && options.top.is_none() => return Err(error::bad_link()),
+        Some(Fault::LinkRefused) if options.follows_link(manner) => return Err(error::bad_link()),
         Some(Fault::FailedPage { page }) if options.skip / page_size(&options, &config, &collection) + 1 == *page => {
             return Err(error::internal());
         }
         _ => {}
     }
     let mut page = page(&collection, &options, &config);
-    if matches!(call.fault, Some(Fault::EmptyPage)) {
-        page.rows.clear();
+    match call.fault {
+        Some(Fault::EmptyPage) => page.rows.clear(),
+        // One of the providers did not answer: its rows are missing, here every second one.
+        Some(Fault::Partial { .. }) => {
+            let mut keeps = true;
+            page.rows.retain(|_| {
+                keeps = !keeps;
+                keeps
+            });
+        }
+        _ => {}
     }
     core.scenario.answered(kind, page.rows.len() as u64, &core.world);
     let ids = || page.rows.iter().map(|row| collection.id(row));
@@ -47,23 +57,29 @@ pub(crate) fn answer<C: Collection>(call: &Call<'_>, collection: C) -> Result<An
     }
     let base = core.page.link_base.clone().unwrap_or_else(|| core.base_of(call.headers));
     let link = |base: &str, query: &str| Some(link(base, call.uri.path(), query));
-    let behind = moved(query, page.next_skip.unwrap_or(options.skip + page.rows.len()));
+    let moved = |skip| moved(query, skip, manner.tokens && core.graph.skip_tokens);
+    let behind = moved(page.next_skip.unwrap_or(options.skip + page.rows.len()));
     let next = match call.fault {
-        Some(Fault::RepeatLink | Fault::EmptyPage) => link(&base, &moved(query, options.skip)),
+        Some(Fault::RepeatLink | Fault::EmptyPage) => link(&base, &moved(options.skip)),
         Some(Fault::ForeignLink { base }) => link(base, &behind),
         Some(Fault::LinkWithoutFilter) => link(&base, &without(&behind, "$filter")),
-        _ => page.next_skip.and_then(|skip| link(&base, &moved(query, skip))),
+        _ => page.next_skip.and_then(|skip| link(&base, &moved(skip))),
     };
     let envelope = Envelope {
-        context: format!("{}/api/$metadata#{}", base.trim_end_matches('/'), collection.schema().set),
+        context: format!("{}{}{}", base.trim_end_matches('/'), manner.context, collection.schema().set),
         count: page.count,
         next,
         link_first: config.link_first,
     };
-    Ok(Answer {
+    let answer = Answer {
         status: StatusCode::OK,
         headers: vec![ODATA],
         body: Content::Stream(body(collection, page.rows, options.expand, &envelope)),
+    };
+    Ok(match call.fault {
+        Some(Fault::Partial { status, ms }) => Answer { status: StatusCode::PARTIAL_CONTENT, ..answer }
+            .with(header::WARNING, &format!("199 - \"Microsoft/MDATP/{status}/{ms}\"")),
+        _ => answer,
     })
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod alerts;
 pub(crate) mod error;
 mod estate;
 mod exposures;
-mod list;
+pub(crate) mod list;
 pub(crate) mod numbered;
 mod routes;
 mod schema;
@@ -16,8 +16,9 @@ pub(crate) use list::{Envelope, ODATA, link};
 use crate::connection::{Break, Connection};
 use crate::delivery::{Answer, deliver, lose};
 use crate::entra::Caller;
+use crate::graph;
 use crate::kind::RequestKind;
-use crate::scenario::{ErrorBody, Fault, Server};
+use crate::scenario::{ErrorBody, Fault, Retirement, Server};
 use crate::sim::Core;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -57,14 +58,19 @@ pub(crate) async fn handle(State(core): State<Arc<Core>>, request: Request) -> R
     };
     let connection = parts.extensions.get::<Connection>().cloned();
     let entry = core.ledger.open(kind, family, parts.uri.path(), parts.uri.query().unwrap_or_default());
-    let fault = core.scenario.take(kind);
+    let on_graph = routes::is_on_graph(parts.uri.path());
+    let retired = if on_graph { None } else { core.scenario.retired(core.clock.now()) };
+    let fault = if retired.is_some() { None } else { core.scenario.take(kind) };
     match fault {
+        _ if retired == Some(Retirement::Reset) => lose(connection, Break::Reset).await,
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Reset { after: None }) => lose(connection, Break::Reset).await,
         _ => {
             // A body that is too long or breaks off is like none: what it should say is missing.
             let body = axum::body::to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
             let answer = match found {
+                _ if retired.is_some() => error::gone(),
+                None if on_graph => graph::no_segment(parts.uri.path()),
                 None => error::not_found("The requested resource does not exist."),
                 Some((endpoint, _)) if parts.method != endpoint.method => error::method_not_allowed(),
                 Some((endpoint, id)) => {
@@ -73,6 +79,7 @@ pub(crate) async fn handle(State(core): State<Arc<Core>>, request: Request) -> R
                     answer(&call).unwrap_or_else(|refusal| refusal)
                 }
             };
+            let answer = if on_graph { graph::dressed(answer, &core, &parts.headers, entry.number()) } else { answer };
             deliver(core.dated(answer, Server::Api), fault.as_ref(), entry, connection, &parts.headers).await
         }
     }

@@ -63,7 +63,7 @@ impl Sort {
             Service::Vulnerabilities => Some(Self::Vulnerability),
             Service::Recommendations => Some(Self::Recommendation),
             Service::Investigations => Some(Self::Investigation),
-            Service::Alerts | Service::AdvancedHunting => None,
+            Service::Alerts | Service::AdvancedHunting | Service::Incidents => None,
         }
     }
 }
@@ -119,7 +119,7 @@ impl View {
                 let numbers = (0..self.estate.investigations.len() as u32).collect();
                 Box::new(arrangement.of_all(numbers, |number| u64::from(*number)))
             }
-            Service::Alerts | Service::AdvancedHunting => Box::new(std::iter::empty()),
+            Service::Alerts | Service::AdvancedHunting | Service::Incidents => Box::new(std::iter::empty()),
         }
     }
 }

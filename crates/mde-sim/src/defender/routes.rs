@@ -3,6 +3,7 @@
 use super::{Call, alert, estate};
 use crate::delivery::Answer;
 use crate::export::{self, Export};
+use crate::graph;
 use crate::hunting;
 use crate::kind::{RequestKind as Kind, Service};
 use crate::quota::Family;
@@ -57,6 +58,27 @@ const fn read(
     serve: Serve,
 ) -> Endpoint {
     Endpoint { kind, path, on_graph: false, method: Method::GET, family, roles, serve }
+}
+
+/// Roles for alerts of Microsoft Graph.
+const GRAPH_ALERT: &[&str] = &[
+    "SecurityAlert.Read.All",
+    "SecurityAlert.ReadWrite.All",
+    "SecurityIncident.Read.All",
+    "SecurityIncident.ReadWrite.All",
+];
+/// Roles for incidents.
+const GRAPH_INCIDENT: &[&str] = &["SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All"];
+
+/// An endpoint of Microsoft Graph that is read.
+const fn on_graph(
+    kind: Kind,
+    path: &'static str,
+    family: Family,
+    roles: &'static [&'static str],
+    serve: Serve,
+) -> Endpoint {
+    Endpoint { kind, path, on_graph: true, method: Method::GET, family, roles, serve }
 }
 
 /// Every endpoint. The first one that fits a path answers, so that literal paths stand before ids.
@@ -260,6 +282,17 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         roles: &["ThreatHunting.Read.All"],
         serve: hunting::answer,
     },
+    on_graph(Kind::GraphAlerts, "security/alerts_v2", Family::GraphAlerts, GRAPH_ALERT, graph::alerts),
+    on_graph(Kind::GraphAlert, "security/alerts_v2/{}", Family::GraphAlerts, GRAPH_ALERT, graph::alert),
+    on_graph(Kind::Incidents, "security/incidents", Family::Incidents, GRAPH_INCIDENT, graph::incidents),
+    on_graph(Kind::Incident, "security/incidents/{}", Family::Incidents, GRAPH_INCIDENT, graph::incident),
+    on_graph(
+        Kind::IncidentAlerts,
+        "security/incidents/{}/alerts",
+        Family::Incidents,
+        GRAPH_INCIDENT,
+        graph::incident_alerts,
+    ),
 ];
 
 /// The endpoint that a path leads to, and the id in it. A version in the path changes nothing.
@@ -285,6 +318,12 @@ pub(crate) fn find(path: &str) -> Option<(&'static Endpoint, String)> {
             });
         fits.then_some((endpoint, id))
     })
+}
+
+/// Whether a path is one of Microsoft Graph, whether or not anything is there.
+pub(crate) fn is_on_graph(path: &str) -> bool {
+    let first = path.split('/').find(|segment| !segment.is_empty());
+    first.is_some_and(|word| ["v1.0", "beta"].iter().any(|version| word.eq_ignore_ascii_case(version)))
 }
 
 /// A path segment with its percent signs undone. `+` is itself in a path.

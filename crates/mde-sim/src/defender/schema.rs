@@ -1,6 +1,6 @@
 //! What each list can be filtered by, and how long its pages are. Source: vendor page of each list; see [`Schema`].
 
-use crate::odata::{Field, Kind, Schema};
+use crate::odata::{DEFENDER, Field, Kind, Schema};
 
 /// The machine list.
 pub(crate) static MACHINES: Schema = Schema {
@@ -8,6 +8,7 @@ pub(crate) static MACHINES: Schema = Schema {
     index: None,
     expand: None,
     top_limit: 10_000,
+    manner: &DEFENDER,
     fields: &[
         Field::filterable("computerDnsName", Kind::Text),
         Field::filterable("id", Kind::Text),
@@ -34,6 +35,7 @@ pub(crate) static SOFTWARE: Schema = Schema {
     index: None,
     expand: None,
     top_limit: 10_000,
+    manner: &DEFENDER,
     fields: &[
         Field::filterable("id", Kind::Text),
         Field::filterable("name", Kind::Text),
@@ -49,6 +51,7 @@ pub(crate) static VULNERABILITIES: Schema = Schema {
     index: None,
     expand: None,
     top_limit: 8_000,
+    manner: &DEFENDER,
     fields: &[
         Field::filterable("id", Kind::Text),
         Field::filterable("name", Kind::Text),
@@ -67,6 +70,7 @@ pub(crate) static RECOMMENDATIONS: Schema = Schema {
     index: None,
     expand: None,
     top_limit: 10_000,
+    manner: &DEFENDER,
     fields: &[
         Field::filterable("id", Kind::Text),
         Field::filterable("productName", Kind::Text),
@@ -89,6 +93,7 @@ pub(crate) static INVESTIGATIONS: Schema = Schema {
     index: None,
     expand: None,
     top_limit: 10_000,
+    manner: &DEFENDER,
     fields: &[
         Field::filterable("startTime", Kind::Time),
         Field::filterable("id", Kind::Text),
@@ -105,6 +110,7 @@ pub(crate) static MACHINES_VULNERABILITIES: Schema = Schema {
     index: None,
     expand: None,
     top_limit: 10_000,
+    manner: &DEFENDER,
     fields: &[
         Field::filterable("id", Kind::Text),
         Field::filterable("cveId", Kind::Text),
@@ -119,7 +125,7 @@ pub(crate) static MACHINES_VULNERABILITIES: Schema = Schema {
 
 /// A list that belongs to one entity; no filter is documented for any of them.
 const fn related(set: &'static str, top_limit: usize) -> Schema {
-    Schema { set, index: None, expand: None, top_limit, fields: &[] }
+    Schema { set, index: None, expand: None, top_limit, manner: &DEFENDER, fields: &[] }
 }
 
 /// Software on a machine.

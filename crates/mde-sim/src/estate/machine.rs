@@ -14,10 +14,10 @@ use serde_json::value::RawValue;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Machine {
     pub(crate) id: String,
-    merged_into_machine_id: Option<String>,
+    pub(crate) merged_into_machine_id: Option<String>,
     is_potential_duplication: bool,
-    is_excluded: bool,
-    exclusion_reason: Option<String>,
+    pub(crate) is_excluded: bool,
+    pub(crate) exclusion_reason: Option<String>,
     pub(crate) computer_dns_name: Option<String>,
     first_seen: Ticks,
     pub(crate) last_seen: Ticks,
@@ -29,30 +29,30 @@ pub(crate) struct Machine {
     pub(crate) last_external_ip_address: Option<String>,
     pub(crate) agent_version: Option<String>,
     pub(crate) os_build: Option<i64>,
-    health_status: String,
-    device_value: Option<String>,
+    pub(crate) health_status: String,
+    pub(crate) device_value: Option<String>,
     pub(crate) rbac_group_id: i64,
     pub(crate) rbac_group_name: Option<String>,
     risk_score: Option<String>,
-    exposure_level: Option<String>,
+    pub(crate) exposure_level: Option<String>,
     pub(crate) is_aad_joined: bool,
     pub(crate) aad_device_id: Option<String>,
-    machine_tags: Vec<String>,
+    pub(crate) machine_tags: Vec<String>,
     defender_av_status: Option<String>,
     pub(crate) onboarding_status: String,
     pub(crate) os_architecture: Option<String>,
     managed_by: String,
     managed_by_status: String,
-    ip_addresses: Vec<IpAddress>,
+    pub(crate) ip_addresses: Vec<IpAddress>,
     vm_metadata: Option<Box<RawValue>>,
 }
 
 /// An address of a machine.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct IpAddress {
-    ip_address: String,
-    mac_address: Option<String>,
+pub(crate) struct IpAddress {
+    pub(crate) ip_address: String,
+    pub(crate) mac_address: Option<String>,
     #[serde(rename = "type")]
     sort: String,
     operational_status: String,

@@ -101,7 +101,7 @@ impl Estate {
             Service::Software => Some(&mut Arc::make_mut(&mut self.catalog).software),
             Service::Vulnerabilities => Some(&mut Arc::make_mut(&mut self.catalog).vulnerabilities),
             Service::Recommendations => Some(&mut Arc::make_mut(&mut self.catalog).recommendations),
-            Service::Alerts | Service::Investigations | Service::AdvancedHunting => None,
+            Service::Alerts | Service::Investigations | Service::AdvancedHunting | Service::Incidents => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Rows as JSON: the Defender API and Microsoft Graph spell the same row differently.
 
-use super::tables::{Column, Row, Type};
+use super::columns::{Column, Type};
+use super::tables::Row;
 use crate::odata::Value;
 
 /// Appends a row as an object. On Graph some columns have a sidecar in front that tells their type, and dynamic ones are not text.

@@ -1,5 +1,7 @@
 //! Advanced hunting on both endpoints: a query in, rows out, with the limits that the service has.
 
+mod columns;
+mod events;
 mod json;
 mod kql;
 mod tables;
@@ -18,7 +20,7 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
-use kql::Query;
+use kql::{Moment, Query};
 use serde::Deserialize;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -53,7 +55,9 @@ struct Hunt {
 impl Hunt {
     /// The rows, made one by one from a place on.
     fn rows(&self) -> impl Iterator<Item = Row> + Send {
-        kql::run(&self.query, &self.view, &self.view.estate.plan.hunting, &self.within).take(self.row_cap)
+        let config = &self.view.estate.plan.hunting;
+        let moment = Moment { view: &self.view, config, within: &self.within };
+        kql::run(&self.query, moment).take(self.row_cap)
     }
 }
 
@@ -160,7 +164,8 @@ impl World {
             json::row(&query.columns, &row, false, &mut out);
             String::from_utf8(out).expect("JSON is UTF-8")
         };
-        Ok(kql::run(&query, &view, &view.estate.plan.hunting, &EVER).map(text).collect())
+        let moment = Moment { view: &view, config: &view.estate.plan.hunting, within: &EVER };
+        Ok(kql::run(&query, moment).map(text).collect())
     }
 
     /// Names of the hunting tables.

@@ -2,40 +2,19 @@
 //!
 //! Tables of events are endless: row `n` stands at a time that follows from `n`, so that a slice costs what is in it.
 
+use super::columns::{self, Column, Type};
+use super::events::Events;
 use crate::config::HuntingConfig;
-use crate::estate::{Exposure, View, cve, kb, product_name, version_text, vulnerability_sort};
+use crate::estate::{
+    Advice, Exposure, View, advice_sort, cve, kb, product_name, setting_id, version_text, vulnerability_sort,
+};
 use crate::odata::Value;
 use crate::ticks::Ticks;
 use crate::world::dice::mix;
 use crate::world::names;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
-
-/// A column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Column {
-    /// Its name; two may differ by case alone.
-    pub(crate) name: std::borrow::Cow<'static, str>,
-    /// What it holds.
-    pub(crate) of: Type,
-}
-
-/// What a column holds, in the words of the answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Type {
-    /// An instant.
-    DateTime,
-    /// A text.
-    String,
-    /// A whole number.
-    Int64,
-    /// True or false, as 1 or 0.
-    SByte,
-    /// A number.
-    Double,
-    /// Any JSON. The Defender API gives it as a text, Microsoft Graph as it is.
-    Dynamic,
-}
 
 /// A row: a value for each column.
 pub(crate) type Row = Vec<Value<'static>>;
@@ -58,152 +37,68 @@ pub(crate) struct Table {
 enum Source {
     /// Events by the clock; the number tells tables apart.
     Events(u64),
-    /// One row for each machine.
+    /// What machines reported: several rows for each.
     Machines,
     /// One row for each machine and what is wrong with it.
     Exposures,
     /// One row for each machine and product.
     Inventory,
+    /// One row for each machine and network adapter.
+    Adapters,
+    /// One row for each vulnerability, whether or not a machine is exposed.
+    KnownVulnerabilities,
+    /// One row for each machine and setting.
+    Settings,
+    /// One row for each setting.
+    KnownSettings,
+}
+
+/// A report of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Report {
+    /// The one before the last, an hour earlier, from another public address.
+    Older,
+    /// The last whole one.
+    Last,
+    /// A sign of life after it that lacks what seldom changes. One machine in five has sent one.
+    Heartbeat,
 }
 
 /// Every table.
-pub(crate) static TABLES: [Table; 5] = [
-    Table { name: "DeviceLogonEvents", columns: LOGON_EVENTS, source: Source::Events(1), line: 0 },
-    Table { name: "DeviceProcessEvents", columns: PROCESS_EVENTS, source: Source::Events(2), line: 1 },
-    Table { name: "DeviceInfo", columns: INFO, source: Source::Machines, line: 2 },
-    Table { name: "DeviceTvmSoftwareVulnerabilities", columns: VULNERABILITIES, source: Source::Exposures, line: 3 },
-    Table { name: "DeviceTvmSoftwareInventory", columns: INVENTORY, source: Source::Inventory, line: 4 },
+pub(crate) static TABLES: [Table; 9] = [
+    Table { name: "DeviceLogonEvents", columns: columns::LOGON_EVENTS, source: Source::Events(1), line: 0 },
+    Table { name: "DeviceProcessEvents", columns: columns::PROCESS_EVENTS, source: Source::Events(2), line: 1 },
+    Table { name: "DeviceInfo", columns: columns::INFO, source: Source::Machines, line: 2 },
+    Table {
+        name: "DeviceTvmSoftwareVulnerabilities",
+        columns: columns::VULNERABILITIES,
+        source: Source::Exposures,
+        line: 3,
+    },
+    Table { name: "DeviceTvmSoftwareInventory", columns: columns::INVENTORY, source: Source::Inventory, line: 4 },
+    Table { name: "DeviceNetworkInfo", columns: columns::NETWORK, source: Source::Adapters, line: 5 },
+    Table {
+        name: "DeviceTvmSoftwareVulnerabilitiesKB",
+        columns: columns::VULNERABILITY_KB,
+        source: Source::KnownVulnerabilities,
+        line: 6,
+    },
+    Table {
+        name: "DeviceTvmSecureConfigurationAssessment",
+        columns: columns::ASSESSMENT,
+        source: Source::Settings,
+        line: 7,
+    },
+    Table {
+        name: "DeviceTvmSecureConfigurationAssessmentKB",
+        columns: columns::ASSESSMENT_KB,
+        source: Source::KnownSettings,
+        line: 8,
+    },
 ];
 
 /// How far back rows can be asked for. Source: vendor page "Advanced hunting API". Unit: days.
 const DAYS: i64 = 30;
-
-/// A column of a table.
-const fn column(name: &'static str, of: Type) -> Column {
-    Column { name: std::borrow::Cow::Borrowed(name), of }
-}
-
-/// Columns of `DeviceLogonEvents`.
-static LOGON_EVENTS: &[Column] = &[
-    column("Timestamp", Type::DateTime),
-    column("DeviceId", Type::String),
-    column("DeviceName", Type::String),
-    column("ActionType", Type::String),
-    column("LogonType", Type::String),
-    column("AccountDomain", Type::String),
-    column("AccountName", Type::String),
-    column("AccountSid", Type::String),
-    column("Protocol", Type::String),
-    column("FailureReason", Type::String),
-    column("IsLocalAdmin", Type::SByte),
-    column("LogonId", Type::Int64),
-    column("RemoteDeviceName", Type::String),
-    column("RemoteIP", Type::String),
-    column("RemoteIPType", Type::String),
-    column("RemotePort", Type::String),
-    column("InitiatingProcessId", Type::Int64),
-    column("InitiatingProcessCreationTime", Type::DateTime),
-    column("InitiatingProcessFileName", Type::String),
-    column("InitiatingProcessFolderPath", Type::String),
-    column("InitiatingProcessCommandLine", Type::String),
-    column("InitiatingProcessSHA1", Type::String),
-    column("ReportId", Type::Int64),
-    column("AppGuardContainerId", Type::String),
-    column("AdditionalFields", Type::String),
-    column("MachineGroup", Type::String),
-];
-
-/// Columns of `DeviceProcessEvents`. Two of them differ by case alone.
-static PROCESS_EVENTS: &[Column] = &[
-    column("Timestamp", Type::DateTime),
-    column("DeviceId", Type::String),
-    column("DeviceName", Type::String),
-    column("ActionType", Type::String),
-    column("FileName", Type::String),
-    column("FolderPath", Type::String),
-    column("SHA1", Type::String),
-    column("SHA256", Type::String),
-    column("MD5", Type::String),
-    column("FileSize", Type::Int64),
-    column("ProcessId", Type::Int64),
-    column("ProcessCommandLine", Type::String),
-    column("ProcessIntegrityLevel", Type::String),
-    column("ProcessTokenElevation", Type::String),
-    column("ProcessCreationTime", Type::DateTime),
-    column("AccountDomain", Type::String),
-    column("AccountName", Type::String),
-    column("AccountSid", Type::String),
-    column("AccountUpn", Type::String),
-    column("LogonId", Type::Int64),
-    column("LogonID", Type::String),
-    column("InitiatingProcessId", Type::Int64),
-    column("InitiatingProcessFileName", Type::String),
-    column("InitiatingProcessCommandLine", Type::String),
-    column("InitiatingProcessParentFileName", Type::String),
-    column("InitiatingProcessVersionInfoCompanyName", Type::String),
-    column("IsProcessRemoteSession", Type::SByte),
-    column("ReportId", Type::Int64),
-    column("AppGuardContainerId", Type::String),
-    column("AdditionalFields", Type::String),
-    column("MachineGroup", Type::String),
-];
-
-/// Columns of `DeviceInfo`.
-static INFO: &[Column] = &[
-    column("Timestamp", Type::DateTime),
-    column("DeviceId", Type::String),
-    column("DeviceName", Type::String),
-    column("ClientVersion", Type::String),
-    column("PublicIP", Type::String),
-    column("OSArchitecture", Type::String),
-    column("OSPlatform", Type::String),
-    column("OSBuild", Type::String),
-    column("OSVersion", Type::String),
-    column("IsAzureADJoined", Type::SByte),
-    column("JoinType", Type::String),
-    column("AadDeviceId", Type::String),
-    column("LoggedOnUsers", Type::String),
-    column("OnboardingStatus", Type::String),
-    column("DeviceCategory", Type::String),
-    column("DeviceType", Type::String),
-    column("AdditionalFields", Type::String),
-    column("MachineGroup", Type::String),
-    column("ReportId", Type::Int64),
-];
-
-/// Columns of `DeviceTvmSoftwareVulnerabilities`; none is a time.
-static VULNERABILITIES: &[Column] = &[
-    column("DeviceId", Type::String),
-    column("DeviceName", Type::String),
-    column("OSPlatform", Type::String),
-    column("OSVersion", Type::String),
-    column("OSArchitecture", Type::String),
-    column("SoftwareVendor", Type::String),
-    column("SoftwareName", Type::String),
-    column("SoftwareVersion", Type::String),
-    column("CveId", Type::String),
-    column("VulnerabilitySeverityLevel", Type::String),
-    column("RecommendedSecurityUpdate", Type::String),
-    column("RecommendedSecurityUpdateId", Type::String),
-    column("CveTags", Type::Dynamic),
-    column("CveMitigationStatus", Type::String),
-    column("AadDeviceId", Type::String),
-];
-
-/// Columns of `DeviceTvmSoftwareInventory`; none is a time.
-static INVENTORY: &[Column] = &[
-    column("DeviceId", Type::String),
-    column("DeviceName", Type::String),
-    column("OSPlatform", Type::String),
-    column("OSVersion", Type::String),
-    column("OSArchitecture", Type::String),
-    column("SoftwareVendor", Type::String),
-    column("SoftwareName", Type::String),
-    column("SoftwareVersion", Type::String),
-    column("EndOfSupportStatus", Type::String),
-    column("EndOfSupportDate", Type::DateTime),
-    column("ProductCodeCpe", Type::String),
-];
 
 /// The fixture's rows, as values in the order of their tables' columns.
 static SHAPES: LazyLock<Vec<Row>> = LazyLock::new(|| {
@@ -224,6 +119,14 @@ impl Table {
     /// The table of this name.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         TABLES.iter().find(|table| table.name == name)
+    }
+
+    /// Whether the rows of one machine follow each other.
+    pub(crate) fn is_by_machine(&self) -> bool {
+        matches!(
+            self.source,
+            Source::Machines | Source::Exposures | Source::Inventory | Source::Adapters | Source::Settings
+        )
     }
 
     /// The place of a column.
@@ -251,8 +154,31 @@ impl Table {
                 Box::new((first..last).filter(seen).filter_map(move |event| self.event(view, &events, event)))
             }
             Source::Machines => {
+                let reports = [Report::Older, Report::Last, Report::Heartbeat];
+                let all = machines().flat_map(move |machine| reports.map(|report| (machine, report)));
+                Box::new(all.filter_map(move |(machine, report)| {
+                    let at = report.time(view, machine).filter(|at| range.contains(at))?;
+                    Some(self.machine(view, machine, report, at))
+                }))
+            }
+            Source::Adapters => {
                 let seen = move |machine: &u32| range.contains(&view.last_seen(*machine));
-                Box::new(machines().filter(seen).map(move |machine| self.machine(view, machine)))
+                Box::new(machines().filter(seen).flat_map(move |machine| self.adapters(view, machine)))
+            }
+            Source::KnownVulnerabilities => {
+                let known = &view.estate.catalog.vulnerabilities;
+                let numbers = (0..known.total()).filter(|number| known.has(*number));
+                Box::new(numbers.map(move |number| self.known_vulnerability(view, number)))
+            }
+            Source::Settings => {
+                let seen = move |machine: &u32| range.contains(&view.last_seen(*machine));
+                Box::new(machines().filter(seen).flat_map(move |machine| {
+                    let settings = view.estate.catalog.settings();
+                    settings.map(move |setting| self.setting(view, Some(machine), setting))
+                }))
+            }
+            Source::KnownSettings => {
+                Box::new(view.estate.catalog.settings().map(move |setting| self.setting(view, None, setting)))
             }
             Source::Exposures => {
                 Box::new(view.exposures(machines()).map(move |(machine, found)| {
@@ -318,21 +244,24 @@ impl Table {
         }))
     }
 
-    /// What a machine reported last.
-    fn machine(&self, view: &View, number: u32) -> Row {
+    /// What a machine reported.
+    fn machine(&self, view: &View, number: u32, report: Report, at: Ticks) -> Row {
         let machine = view.machine(number);
         let optional = |value: &Option<String>| value.clone().map_or(Value::Null, text);
+        let lacks = |name: &str| report == Report::Heartbeat && name.starts_with("OS");
         self.row(|name| {
             Some(match name {
-                "Timestamp" => Value::Time(machine.last_seen),
+                "Timestamp" => Value::Time(at),
+                _ if lacks(name) => text(String::new()),
                 "DeviceId" => text(machine.id.clone()),
                 "DeviceName" => optional(&machine.computer_dns_name),
                 "ClientVersion" => optional(&machine.agent_version),
+                "PublicIP" if report == Report::Older => text("198.51.100.7".to_owned()),
                 "PublicIP" => optional(&machine.last_external_ip_address),
                 "OSArchitecture" => optional(&machine.os_architecture),
                 "OSPlatform" => text(machine.os_platform.clone()),
                 "OSBuild" => machine.os_build.map_or(Value::Null, |build| text(build.to_string())),
-                "OSVersion" => optional(&machine.version),
+                "OSVersionInfo" => optional(&machine.version),
                 "IsAzureADJoined" => Value::Integer(machine.is_aad_joined.into()),
                 "JoinType" => text(if machine.is_aad_joined { "AAD Joined" } else { "" }.to_owned()),
                 "AadDeviceId" => optional(&machine.aad_device_id),
@@ -345,7 +274,91 @@ impl Table {
                 }
                 "OnboardingStatus" => text(machine.onboarding_status.clone()),
                 "MachineGroup" => optional(&machine.rbac_group_name),
+                "SensorHealthState" => text(sensor_state(&machine.health_status).to_owned()),
+                "ExposureLevel" => optional(&machine.exposure_level),
+                "AssetValue" => optional(&machine.device_value),
+                "IsExcluded" => Value::Integer(machine.is_excluded.into()),
+                "ExclusionReason" => optional(&machine.exclusion_reason),
+                // One tag is set on the machine itself, the others by hand.
+                "RegistryDeviceTag" => text(machine.machine_tags.first().cloned().unwrap_or_default()),
+                "DeviceManualTags" => {
+                    text(serde_json::json!(machine.machine_tags.get(1..).unwrap_or_default()).to_string())
+                }
+                "MergedToDeviceId" => optional(&machine.merged_into_machine_id),
                 "ReportId" => whole(u64::from(number)),
+                _ => return None,
+            })
+        })
+    }
+
+    /// The network adapters of a machine: its addresses by hardware address.
+    fn adapters(&self, view: &View, number: u32) -> Vec<Row> {
+        let machine = view.machine(number);
+        let mut adapters: BTreeMap<Option<&str>, Vec<serde_json::Value>> = BTreeMap::new();
+        for address in &machine.ip_addresses {
+            let known = adapters.entry(address.mac_address.as_deref()).or_default();
+            let (bits, sort) = if address.ip_address.contains(':') { (64, "LinkLocal") } else { (24, "Private") };
+            known.push(serde_json::json!({"IPAddress": address.ip_address, "SubnetPrefix": bits, "AddressType": sort}));
+        }
+        let row = |(mac, addresses): (Option<&str>, Vec<serde_json::Value>)| {
+            self.row(|name| {
+                Some(match name {
+                    "Timestamp" => Value::Time(machine.last_seen),
+                    "DeviceId" => text(machine.id.clone()),
+                    "DeviceName" => machine.computer_dns_name.clone().map_or(Value::Null, text),
+                    "MacAddress" => mac.map_or(Value::Null, |mac| text(mac.to_owned())),
+                    "IPAddresses" => text(serde_json::json!(addresses).to_string()),
+                    "ReportId" => whole(u64::from(number)),
+                    _ => return None,
+                })
+            })
+        };
+        adapters.into_iter().map(row).collect()
+    }
+
+    /// A vulnerability as the knowledge base has it.
+    fn known_vulnerability(&self, view: &View, number: u32) -> Row {
+        let known = view.vulnerability(number);
+        self.row(|name| {
+            Some(match name {
+                "CveId" => text(known.id.clone()),
+                "CvssScore" => known.score().as_f64().map_or(Value::Null, Value::Float),
+                "CvssVector" => known.cvss_vector.clone().map_or(Value::Null, text),
+                "CveSupportability" => text(known.cve_supportability.clone()),
+                "IsExploitAvailable" => Value::Integer(known.public_exploit.into()),
+                "VulnerabilitySeverityLevel" => text(known.severity.clone()),
+                "LastModifiedTime" => Value::Time(known.updated_on),
+                "PublishedDate" => Value::Time(known.published_on),
+                "VulnerabilityDescription" => text(known.description.clone()),
+                "AffectedSoftware" => {
+                    let products = view.estate.catalog.products_of(number).map(|product| product_name(product).1);
+                    text(serde_json::json!(products.collect::<Vec<_>>()).to_string())
+                }
+                "EpssScore" => known.epss.map_or(Value::Null, Value::Float),
+                _ => return None,
+            })
+        })
+    }
+
+    /// A setting, and how it is on a machine.
+    fn setting(&self, view: &View, machine: Option<u32>, setting: u32) -> Row {
+        let advice = advice_sort(Advice::Configure(setting));
+        let reference = machine.map(|machine| view.machine_reference(machine));
+        let found = machine.map(|machine| view.estate.catalog.compliance(setting, view.estate.profile_of(machine)));
+        self.row(|name| {
+            Some(match name {
+                "DeviceId" => text(reference.as_ref()?.id.clone()),
+                "DeviceName" => reference.as_ref()?.computer_dns_name.clone().map_or(Value::Null, text),
+                "OSPlatform" => text(reference.as_ref()?.os_platform.to_owned()),
+                "Timestamp" => Value::Time(view.last_seen(machine?)),
+                "ConfigurationId" => text(setting_id(setting)),
+                "ConfigurationCategory" => text(advice.recommendation_category.clone()),
+                "ConfigurationSubcategory" => text(advice.sub_category.clone()),
+                "ConfigurationImpact" => advice.config_score_impact.as_f64().map_or(Value::Null, Value::Float),
+                "ConfigurationName" => text(advice.recommendation_name.clone()),
+                "IsCompliant" => Value::Integer(found?.compliant.into()),
+                "IsApplicable" => Value::Integer(found?.applicable.into()),
+                "IsExpectedUserImpact" => Value::Integer(setting.is_multiple_of(3).into()),
                 _ => return None,
             })
         })
@@ -377,61 +390,27 @@ impl Table {
     }
 }
 
-/// The rhythm of a table of events.
-#[derive(Clone, Copy)]
-struct Events {
-    /// Everything made up follows from it.
-    seed: u64,
-    /// Time of the first event.
-    first: Ticks,
-    /// Distance of two events; 0: there are none. Unit: 100 ns.
-    every: i64,
-    /// One in so many is seen late.
-    late_one_in: u64,
-    /// How much later. Unit: 100 ns.
-    late_by: i64,
-    /// One in so many equals the one before it.
-    twin_one_in: u64,
-}
-
-impl Events {
-    /// The rhythm of a table.
-    fn of(view: &View, config: &HuntingConfig, number: u64) -> Self {
-        let steps = |duration: std::time::Duration| i64::try_from(duration.as_nanos() / 100).unwrap_or(i64::MAX / 4);
-        let rate = config.rows_per_minute;
-        Self {
-            seed: mix(view.estate.seed, number),
-            first: view.estate.started.plus(-steps(config.span)),
-            every: if rate > 0.0 { ((60 * Ticks::PER_SECOND) as f64 / rate).max(1.0) as i64 } else { 0 },
-            late_one_in: config.late_one_in,
-            late_by: steps(config.late_by),
-            twin_one_in: config.twin_one_in,
+impl Report {
+    /// When a machine sent it, if it did.
+    fn time(self, view: &View, machine: u32) -> Option<Ticks> {
+        let last = view.last_seen(machine);
+        match self {
+            Self::Older => Some(last.plus(-3_600 * Ticks::PER_SECOND)),
+            Self::Last => Some(last),
+            Self::Heartbeat => {
+                let at = last.plus(17 * 60 * Ticks::PER_SECOND);
+                (machine % 5 == 2 && at <= view.now).then_some(at)
+            }
         }
     }
+}
 
-    /// The event whose content this one has: itself, or the one before it.
-    fn original(&self, event: u64) -> u64 {
-        let twin = self.twin_one_in > 0 && event > 0 && event.is_multiple_of(self.twin_one_in.max(2));
-        event - u64::from(twin)
-    }
-
-    /// The time of an event: within its part of the rhythm, to a step of 100 ns.
-    fn time(&self, event: u64) -> Ticks {
-        let event = self.original(event);
-        let within = mix(self.seed, event) % self.every.max(1) as u64;
-        self.first.plus((event as i64).saturating_mul(self.every).saturating_add(within as i64))
-    }
-
-    /// Whether an event is seen at `now`.
-    fn is_visible(&self, event: u64, now: Ticks) -> bool {
-        let late = self.late_one_in > 0 && mix(self.seed ^ 0x81, event).is_multiple_of(self.late_one_in);
-        self.every > 0 && self.time(event).plus(if late { self.late_by } else { 0 }) <= now
-    }
-
-    /// A number that no event at this time or later is below, by a margin for twins.
-    fn number_before(&self, at: Ticks) -> u64 {
-        let steps = at.0.saturating_sub(self.first.0).max(0);
-        if self.every == 0 { 0 } else { (steps / self.every) as u64 }
+/// The state of a sensor in the table's words.
+fn sensor_state(health: &str) -> &str {
+    match health {
+        "ImpairedCommunication" => "Impaired communications",
+        "NoSensorData" => "No sensor data",
+        same => same,
     }
 }
 

@@ -148,7 +148,10 @@ pub(crate) fn fits(field: &Field, literal: &Value<'_>) -> bool {
         Value::Null => true,
         Value::Bool(_) => field.kind == Kind::Bool,
         Value::Integer(_) | Value::Float(_) => field.kind == Kind::Number,
-        Value::Text(_) => field.kind == Kind::Text,
+        Value::Text(text) => match field.kind {
+            Kind::Word(words) => words.contains(&text.as_ref()),
+            kind => kind == Kind::Text,
+        },
         Value::Time(_) => field.kind == Kind::Time,
     }
 }

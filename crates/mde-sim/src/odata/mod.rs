@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     Time,
     /// True or false.
     Bool,
+    /// One of these words.
+    Word(&'static [&'static str]),
 }
 
 /// A property of an entity that filters and orders can name.
@@ -84,7 +86,39 @@ pub(crate) struct Schema {
     pub(crate) expand: Option<&'static str>,
     /// Largest `$top`, and the most rows of a page without it.
     pub(crate) top_limit: usize,
+    /// How its API treats lists.
+    pub(crate) manner: &'static Manner,
 }
+
+/// How an API treats lists.
+#[derive(Debug)]
+pub(crate) struct Manner {
+    /// Namespace of its types, in messages.
+    pub(crate) namespace: &'static str,
+    /// What stands before the set's name in `@odata.context`, behind the address.
+    pub(crate) context: &'static str,
+    /// Whether a list asked for with `$top` carries links all the same: it is then the size of a page.
+    pub(crate) links_with_top: bool,
+    /// Whether a `$top` that is too large counts as the largest one; else it is refused.
+    pub(crate) clamps_top: bool,
+    /// Largest `$skip`.
+    pub(crate) skip_limit: usize,
+    /// Whether a place in the list can be told by `$skiptoken`.
+    pub(crate) tokens: bool,
+    /// Whether what could be expanded is always there.
+    pub(crate) inline: bool,
+}
+
+/// The Defender API. Source: vendor page of each list; behaviour reported in public.
+pub(crate) static DEFENDER: Manner = Manner {
+    namespace: "microsoft.windowsDefenderATP.api.",
+    context: "/api/$metadata#",
+    links_with_top: false,
+    clamps_top: false,
+    skip_limit: usize::MAX,
+    tokens: false,
+    inline: false,
+};
 
 /// Rows of one kind of entity at one moment.
 pub(crate) trait Collection: Send + Sync + 'static {

@@ -17,7 +17,7 @@ pub(crate) struct Page<R> {
     pub(crate) next_skip: Option<usize>,
 }
 
-/// The page that a call gets. With `$top` there is never a link, as the service behaves.
+/// The page that a call gets. On the Defender API there is never a link with `$top`, as the service behaves.
 pub(crate) fn page<C: Collection>(collection: &C, options: &Options, config: &PageConfig) -> Page<C::Row> {
     let arrangement = Arrangement { order: config.order, shuffle: config.shuffle };
     let matching = || Filter::select(options.filter.as_ref(), collection, arrangement);
@@ -35,9 +35,10 @@ pub(crate) fn page<C: Collection>(collection: &C, options: &Options, config: &Pa
     let page: Vec<_> = rows.by_ref().take(size.saturating_add(again)).collect();
     let more = rows.next().is_some() && hidden_after == usize::MAX;
     let trailing = config.trailing_link && !more && page.len() > again;
+    let links = options.top.is_none() || collection.schema().manner.links_with_top;
     let end = options.skip + page.len().saturating_sub(again);
     Page {
-        next_skip: (options.top.is_none() && (more || trailing)).then_some(end),
+        next_skip: (links && (more || trailing)).then_some(end),
         count: options.count.then(|| matching().count()),
         rows: page,
     }

@@ -158,7 +158,8 @@ impl<'a> Parser<'a> {
             Some(field) if field.filterable => Ok(field),
             Some(_) => Err(QueryError(format!("The property '{name}' cannot be used in the $filter query option."))),
             None => Err(QueryError(format!(
-                "Could not find a property named '{name}' on type 'microsoft.windowsDefenderATP.api.{set}'."
+                "Could not find a property named '{name}' on type '{}{set}'.",
+                self.schema.manner.namespace
             ))),
         }
     }

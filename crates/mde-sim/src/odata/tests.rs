@@ -20,6 +20,7 @@ static SCHEMA: Schema = Schema {
     index: Some("time"),
     expand: Some("more"),
     top_limit: 10_000,
+    manner: &DEFENDER,
     fields: &[
         Field { name: "text", alias: None, kind: Kind::Text, filterable: true },
         Field { name: "number", alias: Some("Number"), kind: Kind::Number, filterable: true },
@@ -276,8 +277,11 @@ fn options_outside_the_documented_ones_are_refused() {
 
 #[test]
 fn a_link_keeps_the_spelling_of_every_other_option() {
-    assert_eq!(moved("$filter=a+ge+1&%24skip=10&$expand=evidence", 20), "$filter=a+ge+1&$expand=evidence&$skip=20");
-    assert_eq!(moved("", 5), "$skip=5");
+    assert_eq!(
+        moved("$filter=a+ge+1&%24skip=10&$expand=evidence", 20, false),
+        "$filter=a+ge+1&$expand=evidence&$skip=20"
+    );
+    assert_eq!(moved("", 5, false), "$skip=5");
     assert_eq!(without("%24filter=x&$skip=1", "$filter"), "$skip=1");
 }
 

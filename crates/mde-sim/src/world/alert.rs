@@ -1,9 +1,10 @@
 //! Alerts made up on demand: of a version only 24 octets are kept, all else follows from them and the seed.
 
-use super::dice::Dice;
+use super::dice::{Dice, mix};
 use super::fixture::{ALERTS, AlertFixture, Evidence};
+use super::incident;
 use super::names::{self, ID_FACTOR, ID_INVERSE};
-use crate::config::AlertConfig;
+use crate::config::{AlertConfig, GraphConfig};
 use crate::ticks::Ticks;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -19,6 +20,8 @@ pub(crate) struct Version {
     pub(crate) created: Ticks,
     /// When this version did.
     pub(crate) updated: Ticks,
+    /// The incident it belongs to, by its number.
+    pub(crate) incident: u32,
 }
 
 /// How alerts are made.
@@ -30,6 +33,8 @@ pub(crate) struct Recipe {
     pub(crate) tenant_id: String,
     /// Mixes and ranges.
     pub(crate) config: AlertConfig,
+    /// What Microsoft Graph shows differently.
+    pub(crate) graph: GraphConfig,
 }
 
 impl Recipe {
@@ -56,6 +61,18 @@ impl Recipe {
         updated.plus(-(Ticks::PER_SECOND + dice.below(30 * Ticks::PER_SECOND as u64) as i64))
     }
 
+    /// The first version of an alert, whose update time is `updated`.
+    pub(crate) fn first(&self, number: u32, updated: Ticks) -> Version {
+        let created = self.created_before(number, updated);
+        Version { number, revision: 0, created, updated, incident: incident::of(self.seed, number) }
+    }
+
+    /// Whether a rule keeps the alert away from Microsoft Graph; the classic API shows it.
+    pub(crate) fn is_tuned(&self, number: u32) -> bool {
+        let one_in = u64::from(self.graph.tuned_one_in);
+        one_in > 0 && mix(self.seed ^ 0x92, u64::from(number)).is_multiple_of(one_in)
+    }
+
     /// A stable number for orders that nobody can foresee.
     pub(crate) fn lot(&self, number: u32) -> u64 {
         Dice::new(self.seed, names::LOT_STREAM + u64::from(number)).bits()
@@ -69,7 +86,8 @@ impl Recipe {
         let status = progress(dice.weighted(&self.config.statuses), version.revision);
         let base = self.config.evidence.start();
         let evidence_count = base + dice.below(u64::from(self.config.evidence.end().saturating_sub(*base)) + 1) as u32;
-        let incident_id = 1_000 + dice.below(1_000_000) as i64;
+        // Incidents were once drawn here: what follows stays as it was.
+        dice.bits();
         let investigated = !dice.once_in(3) || version.revision > 0;
         let investigation_id = investigated.then(|| 100 + dice.below(100_000) as i64);
         // One in twenty belongs to another product: no machine.
@@ -83,7 +101,7 @@ impl Recipe {
         let resolved = status == "Resolved";
         Alert {
             id: self.id(version),
-            incident_id,
+            incident_id: incident::id(version.incident),
             investigation_id,
             assigned_to: match status {
                 "InProgress" => Some("Automation".to_owned()),
@@ -257,7 +275,7 @@ pub(crate) struct Alert {
     pub(crate) user: Option<u32>,
     related_user: Option<RelatedUser>,
     logged_on_users: Option<Vec<LoggedOnUser>>,
-    comments: Vec<Comment>,
+    pub(crate) comments: Vec<Comment>,
     /// Rows of evidence that this version has.
     pub(crate) evidence_count: u32,
 }
@@ -319,10 +337,10 @@ struct LoggedOnUser {
 /// A remark of an analyst.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Comment {
-    comment: String,
-    created_by: &'static str,
-    created_time: Ticks,
+pub(crate) struct Comment {
+    pub(crate) comment: String,
+    pub(crate) created_by: &'static str,
+    pub(crate) created_time: Ticks,
 }
 
 #[cfg(test)]
@@ -331,12 +349,17 @@ mod tests {
     use serde_json::Value;
 
     fn recipe() -> Recipe {
-        Recipe { seed: 42, tenant_id: "tenant".to_owned(), config: AlertConfig::default() }
+        Recipe {
+            seed: 42,
+            tenant_id: "tenant".to_owned(),
+            config: AlertConfig::default(),
+            graph: GraphConfig::default(),
+        }
     }
 
     fn version(number: u32, revision: u32) -> Version {
         let created = Ticks::of("2026-11-20T10:00:00.1234567Z".parse().unwrap());
-        Version { number, revision, created, updated: created.plus(600 * Ticks::PER_SECOND) }
+        Version { number, revision, created, updated: created.plus(600 * Ticks::PER_SECOND), incident: 7 }
     }
 
     fn json(version: &Version) -> Value {

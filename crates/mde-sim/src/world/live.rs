@@ -65,7 +65,7 @@ impl State {
             self.live.new.step();
             if let Some(updated) = due {
                 let number = self.reserve();
-                self.apply(recipe, Change { number, updated: updated.on_database_grid() });
+                self.apply(recipe, Change { number, updated: updated.on_database_grid(), incident: None }, updated);
             }
         } else {
             self.live.update.step();
@@ -76,7 +76,7 @@ impl State {
             if let (Some(number), Some(updated)) = (number, due)
                 && self.versions[number as usize].is_some()
             {
-                self.apply(recipe, Change { number, updated: updated.on_database_grid() });
+                self.apply(recipe, Change { number, updated: updated.on_database_grid(), incident: None }, updated);
             }
         }
     }

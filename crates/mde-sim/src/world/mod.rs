@@ -4,17 +4,21 @@
 
 mod alert;
 pub(crate) mod dice;
+mod federation;
 mod fixture;
+pub(crate) mod incident;
 mod live;
 pub(crate) mod names;
 
 pub(crate) use alert::{Alert, Recipe, Version};
 pub(crate) use fixture::Evidence;
+pub(crate) use incident::Incident;
 pub(crate) use live::Rhythm;
 
 use crate::clock::SimClock;
 use crate::estate::{Keeper, Plan, View};
 use crate::ticks::Ticks;
+use federation::Federation;
 use jiff::Timestamp;
 use live::Live;
 use serde::Serialize;
@@ -58,6 +62,9 @@ pub enum WorldError {
     /// There is no such alert, or it is not visible yet.
     #[error("find the alert")]
     UnknownAlert,
+    /// There is no such incident, or it is the same one.
+    #[error("find the incident")]
+    UnknownIncident,
     /// An update must be later than the version it replaces, as two versions with one time could not be told apart.
     #[error("update the alert: its version is not older than the new one")]
     NotLater,
@@ -75,6 +82,8 @@ struct State {
     late_count: u64,
     /// What happens by itself.
     live: Live,
+    /// What Microsoft Graph shows differently.
+    federation: Federation,
 }
 
 /// A new version to come.
@@ -84,6 +93,8 @@ struct Change {
     number: u32,
     /// Its update time.
     updated: Ticks,
+    /// The incident that it is moved to; `None`: it stays where it is.
+    incident: Option<u32>,
 }
 
 impl World {
@@ -92,9 +103,7 @@ impl World {
         let start = Ticks::of(clock.now());
         let versions: Vec<_> = live::initial_times(&recipe, start)
             .zip(0..)
-            .map(|(updated, number)| {
-                Some(Version { number, revision: 0, created: recipe.created_before(number, updated), updated })
-            })
+            .map(|(updated, number)| Some(recipe.first(number, updated)))
             .collect();
         let by_time = versions.iter().flatten().map(|version| (version.updated, version.number)).collect();
         let live = Live::new(&recipe.config, start);
@@ -104,15 +113,17 @@ impl World {
             versions[place].map(|version| recipe.id(&version))
         };
         let keeper = Keeper::new(plan, clock.clone(), alert);
-        let state = State { versions, by_time, late: BTreeMap::new(), late_count: 0, live };
+        let federation = Federation::new(&recipe, &versions);
+        let state = State { versions, by_time, late: BTreeMap::new(), late_count: 0, live, federation };
         Self(Arc::new(Shared { recipe, clock, state: Mutex::new(state), keeper }))
     }
 
     /// Adds an alert whose `lastUpdateTime` is `at`; gives its id.
     pub fn add_alert(&self, at: Timestamp) -> String {
+        let now = self.now();
         let mut state = self.state();
         let number = state.reserve();
-        state.apply(&self.0.recipe, Change { number, updated: Ticks::of(at) });
+        state.apply(&self.0.recipe, Change { number, updated: Ticks::of(at), incident: None }, now);
         self.id_at(number, Ticks::of(at))
     }
 
@@ -120,15 +131,16 @@ impl World {
     pub fn add_alert_late(&self, at: Timestamp, visible_after: Duration) -> String {
         let mut state = self.state();
         let number = state.reserve();
-        state.postpone(Change { number, updated: Ticks::of(at) }, visible_after);
+        state.postpone(Change { number, updated: Ticks::of(at), incident: None }, visible_after);
         self.id_at(number, Ticks::of(at))
     }
 
     /// Updates an alert: `lastUpdateTime` becomes `at`, the status moves on, a row of evidence joins, the old version is gone.
     pub fn update_alert(&self, id: &str, at: Timestamp) -> Result<(), WorldError> {
+        let now = self.now();
         let mut state = self.state();
         let change = self.change(&state, id, at)?;
-        state.apply(&self.0.recipe, change);
+        state.apply(&self.0.recipe, change, now);
         Ok(())
     }
 
@@ -138,6 +150,31 @@ impl World {
         let mut state = self.state();
         let change = self.change(&state, id, at)?;
         state.postpone(change, visible_after);
+        Ok(())
+    }
+
+    /// Moves all alerts of an incident to another one: each of them is updated, and the incident is redirected. Ids as the API
+    /// spells them.
+    pub fn merge_incidents(&self, from: &str, into: &str, at: Timestamp) -> Result<(), WorldError> {
+        let number = |id| incident::number(id).ok_or(WorldError::UnknownIncident);
+        let (from, into, updated, now) = (number(from)?, number(into)?, Ticks::of(at), self.now());
+        let mut state = self.state();
+        let members: Vec<_> =
+            state.versions.iter().flatten().filter(|version| version.incident == from).copied().collect();
+        if from == into
+            || members.is_empty()
+            || !state.versions.iter().flatten().any(|version| version.incident == into)
+        {
+            return Err(WorldError::UnknownIncident);
+        }
+        if members.iter().any(|version| updated <= version.updated) {
+            return Err(WorldError::NotLater);
+        }
+        for member in members {
+            let change = Change { number: member.number, updated, incident: Some(into) };
+            state.apply(&self.0.recipe, change, now);
+        }
+        state.federation.merge(&self.0.recipe, from, into, updated, now);
         Ok(())
     }
 
@@ -209,20 +246,24 @@ impl World {
         if updated <= version.updated {
             Err(WorldError::NotLater)
         } else {
-            Ok(Change { number: version.number, updated })
+            Ok(Change { number: version.number, updated, incident: None })
         }
     }
 
     /// The id of an alert whose first version is of `updated`.
     fn id_at(&self, number: u32, updated: Ticks) -> String {
-        let created = self.0.recipe.created_before(number, updated);
-        self.0.recipe.id(&Version { number, revision: 0, created, updated })
+        self.0.recipe.id(&self.0.recipe.first(number, updated))
+    }
+
+    /// The time by the simulated servers' clock.
+    fn now(&self) -> Ticks {
+        Ticks::of(self.0.clock.now())
     }
 
     /// The state after all that has happened by now.
     fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.settle(&self.0.recipe, Ticks::of(self.0.clock.now()));
+        state.settle(&self.0.recipe, self.now());
         state
     }
 }
@@ -235,19 +276,22 @@ impl State {
         number
     }
 
-    /// Makes a change visible, unless a later one already is.
-    fn apply(&mut self, recipe: &Recipe, Change { number, updated }: Change) {
+    /// Makes a change visible from `now` on, unless a later one already is.
+    fn apply(&mut self, recipe: &Recipe, Change { number, updated, incident }: Change, now: Ticks) {
         let slot = &mut self.versions[number as usize];
-        let next = match *slot {
-            None => Version { number, revision: 0, created: recipe.created_before(number, updated), updated },
+        let before = *slot;
+        let next = match before {
+            None => recipe.first(number, updated),
             Some(current) if current.updated >= updated => return,
             Some(current) => {
                 self.by_time.remove(&(current.updated, number));
-                Version { revision: current.revision + 1, updated, ..current }
+                let incident = incident.unwrap_or(current.incident);
+                Version { revision: current.revision + 1, updated, incident, ..current }
             }
         };
         *slot = Some(next);
         self.by_time.insert((updated, number));
+        self.federation.publish(recipe, before, next, now);
     }
 
     /// Keeps a change until its time has come.
@@ -265,12 +309,13 @@ impl State {
             match (late, live) {
                 (Some(visible), live) if visible <= now && live.is_none_or(|due| visible <= due) => {
                     let (_, change) = self.late.pop_first().expect("looked at above");
-                    self.apply(recipe, change);
+                    self.apply(recipe, change, visible);
                 }
                 (_, Some(due)) if due <= now => self.live_step(recipe),
-                _ => return,
+                _ => break,
             }
         }
+        self.federation.release(recipe, now);
     }
 }
 

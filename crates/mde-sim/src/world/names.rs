@@ -17,6 +17,8 @@ pub(crate) const USER_STREAM: u64 = 4 << 40;
 pub(crate) const TENANT_STREAM: u64 = 5 << 40;
 /// First stream of chance for what changes by itself.
 pub(crate) const LIVE_STREAM: u64 = 6 << 40;
+/// First stream of chance for the names of requests.
+pub(crate) const REQUEST_STREAM: u64 = 7 << 40;
 /// First stream of chance for what a machine's report may change.
 pub(crate) const MOOD_STREAM: u64 = 1 << 60;
 

@@ -1,11 +1,11 @@
 use super::*;
-use crate::config::{AlertConfig, SimConfig};
+use crate::config::{AlertConfig, GraphConfig, SimConfig};
 
 fn world(config: AlertConfig) -> (World, SimClock) {
     let clock = SimClock::manual("2026-11-24T00:00:00Z".parse().unwrap());
     (
         World::new(
-            Recipe { seed: 5, tenant_id: "t".to_owned(), config },
+            Recipe { seed: 5, tenant_id: "t".to_owned(), config, graph: GraphConfig::default() },
             Plan::of(&SimConfig::default()),
             clock.clone(),
         ),
@@ -22,7 +22,7 @@ fn the_same_seed_gives_the_same_octets_and_another_seed_does_not() {
     let octets = |seed| {
         let clock = SimClock::manual(at("2026-11-24T00:00:00Z"));
         let world = World::new(
-            Recipe { seed, tenant_id: "t".to_owned(), config: AlertConfig::default() },
+            Recipe { seed, tenant_id: "t".to_owned(), config: AlertConfig::default(), graph: GraphConfig::default() },
             Plan::of(&SimConfig::default()),
             clock,
         );

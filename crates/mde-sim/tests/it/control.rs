@@ -86,9 +86,31 @@ async fn a_shell_can_change_the_estate_and_hunt_in_it() {
     assert_eq!(control(&sim, "POST", "estate/nothing", &Value::Null).await.0, 400);
     let (_, ledger) = control(&sim, "GET", "ledger", &Value::Null).await;
     assert_eq!(ledger["machines"], 201);
-    let hunt = send(sim.addr(), "POST", "/_sim/hunt", &[], "DeviceInfo | count").await;
+    let hunt = send(sim.addr(), "POST", "/_sim/hunt", &[], "DeviceInfo | distinct DeviceId | count").await;
     assert_eq!(hunt.json(), json!([{"Count": 201}]));
     assert_eq!(send(sim.addr(), "POST", "/_sim/hunt", &[], "DeviceInfo | nonsense").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_shell_sees_what_graph_shows_merges_incidents_and_ends_the_classic_api() {
+    let sim = sim(40).await;
+    let (_, alerts) = control(&sim, "GET", "graph/alerts", &Value::Null).await;
+    assert_eq!(alerts, serde_json::to_value(sim.world().graph_versions()).unwrap());
+    let (_, incidents) = control(&sim, "GET", "graph/incidents", &Value::Null).await;
+    let id = |place: usize| incidents[place]["id"].as_str().unwrap();
+    let target = format!("graph/incidents/{}", id(0));
+    assert_eq!(control(&sim, "POST", &target, &json!({"into": "nothing"})).await.0, 409);
+    assert_eq!(control(&sim, "POST", &target, &json!({"into": id(1)})).await, (200, json!({"id": id(1)})));
+    let (_, after) = control(&sim, "GET", "graph/incidents", &Value::Null).await;
+    let merged = after.as_array().unwrap().iter().find(|incident| incident["id"] == id(0)).unwrap();
+    assert_eq!(merged["evidence"], 0);
+    let token = token(&sim).await;
+    let status = async || crate::http::get_as(&sim, "/api/alerts", &token).await.status;
+    assert_eq!(control(&sim, "POST", "retirement", &json!({"how": "gone"})).await.0, 200);
+    assert_eq!(status().await, 410);
+    assert_eq!(control(&sim, "DELETE", "retirement", &Value::Null).await.0, 200);
+    assert_eq!(status().await, 200);
+    assert_eq!(control(&sim, "POST", "retirement", &json!({"how": "softly"})).await.0, 400);
 }
 
 #[tokio::test]

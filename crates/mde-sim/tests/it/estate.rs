@@ -17,7 +17,7 @@ fn path(service: Service) -> &'static str {
         Service::Vulnerabilities => "/api/Vulnerabilities",
         Service::Recommendations => "/api/recommendations",
         Service::Investigations => "/api/investigations",
-        Service::Alerts | Service::AdvancedHunting => panic!("not of the estate"),
+        Service::Alerts | Service::AdvancedHunting | Service::Incidents => panic!("not of the estate"),
     }
 }
 

@@ -111,6 +111,13 @@ pub fn good_form(sim: &Sim) -> String {
     )
 }
 
+/// A fresh token for Microsoft Graph.
+pub async fn graph_token(sim: &Sim) -> String {
+    let form = good_form(sim).replace("api.securitycenter.microsoft.com", "graph.microsoft.com");
+    let reply = ask_token(sim, &sim.credentials().tenant_id, &form).await;
+    reply.json()["access_token"].as_str().unwrap().to_owned()
+}
+
 /// A fresh token.
 pub async fn token(sim: &Sim) -> String {
     let reply = ask_token(sim, &sim.credentials().tenant_id, &good_form(sim)).await;

@@ -1,17 +1,10 @@
 //! Advanced hunting on both endpoints.
 
-use crate::http::{Reply, ask_token, config, good_form, send, start, token};
+use crate::http::{Reply, config, graph_token, send, start, token};
 use mde_sim::{Family, Fault, HuntingConfig, MachineConfig, RequestKind, Service, Sim, SimConfig};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// A token for Microsoft Graph.
-async fn graph_token(sim: &Sim) -> String {
-    let form = good_form(sim).replace("api.securitycenter.microsoft.com", "graph.microsoft.com");
-    let reply = ask_token(sim, &sim.credentials().tenant_id, &form).await;
-    reply.json()["access_token"].as_str().unwrap().to_owned()
-}
 
 /// A call with this token and body.
 async fn post(sim: &Sim, target: &str, token: &str, body: &str) -> Reply {
@@ -61,7 +54,7 @@ async fn every_table_answers_with_its_schema_and_the_rows_of_the_world() {
         assert_eq!(sim.ledger().rows_served_of(Service::AdvancedHunting), served);
         assert!(sim.ledger().times_served(Service::AdvancedHunting, &expected[0]) >= 1);
     }
-    assert_eq!(sim.ledger().request_count(RequestKind::Hunting), 5);
+    assert_eq!(sim.ledger().request_count(RequestKind::Hunting), 9);
 }
 
 #[tokio::test]

@@ -7,11 +7,15 @@ mod consistency;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod derived;
+#[cfg(test)]
 mod estate;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod graph;
 #[cfg(test)]
 mod http;
 #[cfg(test)]

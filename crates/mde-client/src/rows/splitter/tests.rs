@@ -12,7 +12,6 @@ use serde_json::value::RawValue;
 struct Read {
     entities: Vec<Vec<u8>>,
     rows: u64,
-    digest: u64,
     annotations: Annotations,
 }
 
@@ -32,8 +31,8 @@ fn split(body: &[u8], sizes: &[usize], cap: usize) -> Result<Read, Fault> {
             }
         }
     }
-    let (rows, digest) = splitter.end()?;
-    Ok(Read { entities, rows, digest, annotations: splitter.annotations().clone() })
+    let rows = splitter.end()?;
+    Ok(Read { entities, rows, annotations: splitter.annotations().clone() })
 }
 
 /// Reads a body in one piece.
@@ -189,12 +188,11 @@ fn a_hunting_answer_is_read_in_the_spelling_of_either_endpoint() {
     let defender = r#"{"Stats":{"cpu":99},"Schema":[{"Name":"A","Type":"SByte"},{"Name":"a","Type":"New"}],"Results":[{"A":1},{"value":[2]}]}"#;
     let graph = r#"{"@odata.context":"c","value":[1],"results":[{"A":1},{"value":[2]}],"schema":[{"type":"SByte","name":"A","x":[]},{"name":"a","type":"New"}]}"#;
     let column = |name: &str, kind: &str| Column { name: name.into(), kind: kind.into() };
-    for (body, stats) in [(defender, Some(r#"{"cpu":99}"#)), (graph, None)] {
+    for body in [defender, graph] {
         for size in [1, 7, 1_000] {
             let (rows, beside) = laid_out(Layout::Hunting, body, size).expect("an answer");
             assert_eq!(rows, [r#"{"A":1}"#, r#"{"value":[2]}"#]);
             assert_eq!(beside.columns, Some(vec![column("A", "SByte"), column("a", "New")]));
-            assert_eq!(beside.stats.as_deref(), stats);
         }
     }
 }
@@ -296,15 +294,6 @@ fn a_body_that_ends_early_is_cut() {
     {
         assert_eq!(whole(body), Err(Fault::Cut), "{body}");
     }
-}
-
-#[test]
-fn the_digest_tells_pages_apart_by_order_and_borders() {
-    let digest = |body| whole(body).expect("a page").digest;
-    let one = digest(r#"{"value":[1,11]}"#);
-    assert_eq!(one, digest(r#"{"@odata.count":9,"value":[ 1 , 11 ]}"#), "only the rows count");
-    assert_ne!(one, digest(r#"{"value":[11,1]}"#));
-    assert_ne!(one, digest(r#"{"value":[111]}"#));
 }
 
 /// Sample pages in a folder beside the repository, where there is one.

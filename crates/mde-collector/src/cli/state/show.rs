@@ -9,7 +9,9 @@ use crate::config::{Config, Persistence};
 use crate::pipeline::survey::{self, Only, survey};
 use crate::quota;
 use crate::status::told::{age, clock, size};
-use crate::status::{Notes, OutputStatus, OutputWord, QuotaStatus, Status, StreamStatus, Word};
+use crate::status::{
+    CountStatus, NOBODY_RUNS, Notes, OutputStatus, OutputWord, QuotaStatus, Status, StreamStatus, Word,
+};
 use crate::store::Notes as _;
 use std::fmt::Write;
 
@@ -47,11 +49,12 @@ fn picture(status: &Status, width: usize) -> String {
     let mut text = streams(&status.streams, width);
     text.push('\n');
     text += &outputs(&status.outputs, width);
-    for quota in &status.quota {
+    for (number, quota) in status.quota.iter().enumerate() {
         let (minute, hour) = (quota.minute, quota.hour);
+        let gap = if number == 0 { "\n" } else { "" };
         writeln!(
             text,
-            "\nquota    {} {}: {}/{} in the last minute, {}/{} in the last hour",
+            "{gap}quota    {} {}: {}/{} in the last minute, {}/{} in the last hour",
             quota.tenant, quota.family, minute.used, minute.limit, hour.used, hour.limit
         )
         .expect("a String takes everything");
@@ -90,14 +93,38 @@ fn streams(rows: &[StreamStatus], width: usize) -> String {
             let (from, to) = (clock(&aside.from), clock(&aside.to));
             table.below(&wrapped(&format!("set aside{what}: {from} to {to}: {}", aside.reason), width));
         }
+        for count in &row.counts {
+            table.below(&wrapped(&counted(count), width));
+        }
         if let Some(error) = &row.error {
             table.below(&wrapped(&format!("error: {error}"), width));
         }
-        if !row.advice.starts_with(Word::Current.advice()) {
+        if row.advice != NOBODY_RUNS && !row.advice.starts_with(Word::Current.advice()) {
             table.below(&wrapped(&format!("do: {}", row.advice), width));
         }
     }
-    table.text()
+    let mut text = table.text();
+    if rows.iter().any(|row| row.advice == NOBODY_RUNS) {
+        for line in wrapped(NOBODY_RUNS, width) {
+            writeln!(text, "{line}").expect("a String takes everything");
+        }
+    }
+    text
+}
+
+/// A related count in words: how it is had and why, how much of it is there, and how old.
+fn counted(count: &CountStatus) -> String {
+    let method = if count.method.is_empty() { "cannot be had" } else { &count.method };
+    let mut text = format!("{}: {method}, {}", count.name, count.reason);
+    if count.wanted > 0 {
+        let known = format!("; {} of {} known", count.known, count.wanted);
+        text += &known;
+    }
+    text += &count.age_s.map_or_else(String::new, |seconds| format!(", the oldest {} ago", age(seconds)));
+    if count.failed > 0 {
+        text += &format!(", {} failed last time", count.failed);
+    }
+    text + &count.error.as_ref().map_or_else(String::new, |error| format!("; its source failed: {error}"))
 }
 
 /// A row for each output.
@@ -156,6 +183,7 @@ mod tests {
             snapshot: None,
             set_aside: Vec::new(),
             counts_age_s: None,
+            counts: Vec::new(),
             error: None,
             advice: advice.to_owned(),
             notices: Vec::new(),
@@ -169,7 +197,29 @@ mod tests {
             ..stream("alerts", Word::Incomplete, Word::Incomplete.advice())
         };
         let snapshot = Some(SnapshotStatus { id: "1764000000000".to_owned(), complete: true, count: 50_000 });
-        let machines = StreamStatus { snapshot, ..stream("machines", Word::Waiting, Word::Waiting.advice()) };
+        let count = |name: &str, method: &str, reason: &str| CountStatus {
+            name: name.to_owned(),
+            method: method.to_owned(),
+            reason: reason.to_owned(),
+            wanted: 0,
+            known: 0,
+            failed: 0,
+            age_s: None,
+            error: None,
+        };
+        let users = CountStatus {
+            wanted: 50_000,
+            known: 31_206,
+            failed: 2,
+            age_s: Some(40_000),
+            ..count("related_logon_users", "per_entity", "there is no other way that the application may use")
+        };
+        let software = count("related_software", "", "the application lacks the role for it");
+        let machines = StreamStatus {
+            snapshot,
+            counts: vec![users, software],
+            ..stream("machines", Word::Waiting, Word::Waiting.advice())
+        };
         let denied = StreamStatus {
             query: Some("logons".to_owned()),
             checkpoint: None,
@@ -209,6 +259,26 @@ mod tests {
     }
 
     #[test]
+    fn that_nobody_runs_is_told_once_and_quotas_stand_line_by_line() {
+        let mut status = status();
+        status.streams.iter_mut().for_each(|row| row.advice = NOBODY_RUNS.to_owned());
+        let used = |used| WindowStatus { used, limit: 100 };
+        let quota = |family: &str| QuotaStatus {
+            tenant: "acme".to_owned(),
+            family: family.to_owned(),
+            minute: used(1),
+            hour: used(2),
+        };
+        status.quota = ["alerts", "hunting"].map(quota).into();
+        let text = picture(&status, 80);
+        assert_eq!(text.matches("no collector is running").count(), 1, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        let first = lines.iter().position(|line| line.starts_with("quota")).expect("a quota is shown");
+        assert!(lines[first - 1].is_empty() && lines[first + 1].starts_with("quota"), "{text}");
+    }
+
+    #[test]
     fn in_100_columns_nothing_is_cut() {
         let text = picture(&status(), 100);
         assert!(text.lines().all(|line| line.chars().count() <= 100) && !text.contains('…'), "{text}");
@@ -223,8 +293,9 @@ mod tests {
         assert_eq!(names(&json), "outbox outputs quota streams");
         assert_eq!(
             names(&json["streams"][0]),
-            "advice backend checkpoint counts_age_s error lag_s last_pull query service set_aside snapshot state tenant"
+            "advice backend checkpoint counts counts_age_s error lag_s last_pull query service set_aside snapshot state tenant"
         );
+        assert_eq!(names(&json["streams"][1]["counts"][0]), "age_s error failed known method name reason wanted");
         assert_eq!(names(&json["streams"][0]["last_pull"]), "events repeated requests rows");
         assert_eq!(names(&json["streams"][0]["set_aside"][0]), "from id reason to");
         assert_eq!(names(&json["streams"][1]["snapshot"]), "complete count id");

@@ -171,7 +171,7 @@ pub(super) fn declared<'r>(top: &Section<'r>, key: &'static Key<Branch>) -> Vec<
         report.error(
             at,
             fault
-                .help("each output is an entry with a `type` under `outputs` (`loggers` in a collector configuration)"),
+                .help("write one, such as `outputs: {here: {type: console}}` (`loggers` in a collector configuration)"),
         );
     }
     enabled

@@ -54,11 +54,11 @@ fn both(name: &str, text: &str) -> (Loaded, Loaded, Converted) {
     let folder = folder();
     let path = folder.path().join(name);
     fs::write(&path, text).unwrap();
-    let options = Options { strict: false, offline: true };
+    let options = Options { offline: true, ..Options::default() };
     let before = load(&path, &environment, options).unwrap_or_else(|problems| panic!("{problems}"));
     let converted = convert(Original::File(&path), &environment).unwrap_or_else(|problems| panic!("{problems}"));
     fs::write(&path, &converted.text).unwrap();
-    let strict = Options { strict: true, offline: true };
+    let strict = Options { strict: true, offline: true, ..Options::default() };
     let after = load(&path, &environment, strict).unwrap_or_else(|problems| panic!("{problems}\n{}", converted.text));
     let again = convert(Original::File(&path), &environment).unwrap();
     assert_eq!((again.text.as_str(), again.changes.len()), (converted.text.as_str(), 0));
@@ -104,7 +104,29 @@ fn json_is_converted_to_yaml() {
 fn the_example_is_converted_without_a_change() {
     let (before, after, converted) = both("config.yaml", &example().replace("my_domain", "demo_domain"));
     assert_eq!(format!("{:?}", before.config), format!("{:?}", after.config));
-    assert_eq!(converted.changes, [""; 0]);
+    let moved = |change: &&String| !change.contains(": stood in the file; set ");
+    assert_eq!(converted.changes.iter().find(moved), None, "nothing but credentials is changed");
+}
+
+#[test]
+fn no_credential_stands_in_what_is_converted_and_each_is_named_with_its_variable() {
+    let text = with_input("    proxy: \"http://me:hunter2@proxy.example:3128\"\n", "      alerts:\n").replace(
+        "inputs:\n",
+        "  hec: {type: http, config: {url: \"https://h.example\", auth: {bearer: hunter2-b}, headers: {X-Key: hunter2-h}}}\n  \
+         kept: {type: devo_http, config: {url: \"https://h.example\", domain: d, token: \"${env:CLIENT_SECRET}\"}}\ninputs:\n",
+    );
+    let folder = folder();
+    let path = folder.path().join("config.yaml");
+    fs::write(&path, text).unwrap();
+    let converted = convert(Original::File(&path), &environment).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(!converted.text.contains("hunter2"), "{}", converted.text);
+    assert!(!converted.changes.concat().contains("hunter2"), "{:?}", converted.changes);
+    for name in ["ACME_CLIENT_SECRET", "ACME_PROXY", "HEC_AUTH_BEARER", "HEC_HEADERS_X_KEY"] {
+        assert!(converted.text.contains(&format!("\"${{env:{name}}}\"")), "{name}: {}", converted.text);
+        assert!(converted.changes.iter().any(|change| change.contains(&format!("set {name} "))), "{name}");
+    }
+    assert!(converted.text.contains("${env:CLIENT_SECRET}"), "a reference stays as it was");
+    assert_eq!(converted.changes.len(), 4, "{:?}", converted.changes);
 }
 
 #[test]

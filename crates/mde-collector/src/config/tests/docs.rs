@@ -1,10 +1,10 @@
-//! `docs/config.md` and `docs/services.md`, drawn from the declarations and from the table of services.
+//! `docs/config.md`, `docs/services.md` and `docs/forms.md`, drawn from the declarations and from the table of services.
 //!
-//! The test fails when a file differs from what would be drawn; `UPDATE_GOLDEN=1` writes both anew.
+//! The test fails when a file differs from what would be drawn; `UPDATE_GOLDEN=1` writes them anew.
 
 use crate::config::key::{About, Absent, Declared, Form, Origin, Table};
 use crate::config::{later, load, scope};
-use crate::service::{Count, Flatten, Key, Pull, SERVICES, ServiceDef};
+use crate::service::{Api, Bulk, Count, Elsewhere, Field, Flatten, Key, Pull, Read, SERVICES, ServiceDef, Take};
 use mde_client::hunting::Endpoint as Hunting;
 use mde_client::limits::{self, Family};
 use mde_client::write_time;
@@ -17,7 +17,7 @@ const DRAWN: &str = "<!-- Drawn from the code by `cargo x docs`; not to be edite
 #[test]
 fn docs_are_current() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-    for (name, drawn) in [("config.md", configuration()), ("services.md", services())] {
+    for (name, drawn) in [("config.md", configuration()), ("services.md", services()), ("forms.md", forms())] {
         let file = folder.join(name);
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&file, &drawn).unwrap();
@@ -237,6 +237,9 @@ fn service(def: &ServiceDef) -> String {
         line("role (any of)", list(endpoint.roles));
         line("quota", quota(endpoint.family));
     }
+    for other in def.elsewhere {
+        line(&format!("else by {}", other.endpoint.api.name()), besides(other));
+    }
     for (index, pull) in def.pull.iter().enumerate() {
         line(if index == 0 { "read by" } else { "or by" }, pulled(pull));
     }
@@ -256,12 +259,105 @@ fn service(def: &ServiceDef) -> String {
     line("tag", tag(def));
     line("period", format!("{} s", def.period_s));
     if !def.counts.is_empty() {
-        text += "\n| flag | adds |\n| --- | --- |\n";
+        text += "\n| flag | adds | the call for one entity | for all at once, the first that may be used | where the two can differ |\n";
+        text += "| --- | --- | --- | --- | --- |\n";
         for count in def.counts {
-            writeln!(text, "| {}", flag(count)).unwrap();
+            let all: Vec<String> = count.bulk.iter().map(bulk).collect();
+            let cells = [code(count.per_entity.path), all.join("; "), cell(count.differs)].join(" | ");
+            writeln!(text, "| {} {cells} |", flag(count)).unwrap();
         }
     }
     text
+}
+
+/// Another API that has a service, in a sentence.
+fn besides(other: &Elsewhere) -> String {
+    let endpoint = &other.endpoint;
+    let roles = endpoint.roles.iter().map(|role| code(role)).collect::<Vec<_>>().join(", ");
+    let (path, cap, quota) = (code(endpoint.path), endpoint.page_cap, quota(endpoint.family));
+    let native = other.native.as_ref().map(|native| format!("; with `shape: native` tag {}", code(native.tag)));
+    let lacks = other.lacks;
+    format!(
+        "{path}, role (any of) {roles}, {quota}; an answer holds at most {cap} rows; it does not have {lacks}{}; see [forms](forms.md)",
+        native.unwrap_or_default()
+    )
+}
+
+/// The page of the forms that other APIs' rows take.
+fn forms() -> String {
+    let mut page = format!("# Forms\n\n{DRAWN}\n{FORMS}");
+    for def in SERVICES {
+        for other in def.elsewhere {
+            let by = match other.endpoint.api {
+                Api::Graph => "Microsoft Graph",
+                Api::Hunting => "hunting tables",
+                Api::Mde => "the classic API",
+            };
+            write!(page, "\n## {} by {by}\n\n", def.name).unwrap();
+            if let Some(query) = other.query {
+                write!(page, "```kusto\n{query}\n```\n\n").unwrap();
+            }
+            page += "| property | where it comes from |\n| --- | --- |\n";
+            fields("", other.shape, &mut page);
+        }
+    }
+    page
+}
+
+/// What a reader should know first.
+const FORMS: &str = "Where a service is read from another API than its own, its events keep names and nesting. This is where each property comes from.
+A property that the other API does not have is null. What only the other API has is left out; `shape: native` keeps all of it, under a tag
+of its own.
+";
+
+/// The lines of properties; `within`: the array or object that they are in.
+fn fields(within: &str, all: &[Field], page: &mut String) {
+    for field in all {
+        let name = format!("{within}{}", field.name);
+        writeln!(page, "| {} | {} |", code(&name), cell(&source(&field.take))).unwrap();
+        match &field.take {
+            Take::Object(_, inner) => fields(&format!("{name}."), inner, page),
+            Take::Each { fields: inner, .. } => fields(&format!("{name}[]."), inner, page),
+            _ => {}
+        }
+    }
+}
+
+/// Where a property comes from, in words.
+fn source(take: &Take) -> String {
+    let list = |names: &[&str], joint: &str| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(joint);
+    match take {
+        Take::Any(paths) => list(paths, ", else "),
+        Take::Word(path, pairs) => {
+            let pairs = pairs.iter().map(|(theirs, ours)| format!("; {} is {}", code(theirs), code(ours)));
+            format!("{}, its first letter in upper case{}", code(path), pairs.collect::<String>())
+        }
+        Take::Number(path) => format!("{}, as a number", code(path)),
+        Take::Total(path) => format!("{}, none is 0", code(path)),
+        Take::Flag(path) => format!("{}, 1 is true and 0 is false", code(path)),
+        Take::Lists(paths) => format!("the elements of {}", list(paths, ", ")),
+        Take::Joined(paths) => list(paths, " + `-_-` + "),
+        Take::Kind => format!("the kind in {}, its first letter in upper case", code("@odata.type")),
+        Take::Of(pick, take) => format!("of the {} in {}: {}", pick.kind, code(pick.array), source(take)),
+        Take::Object(pick, _) => format!("the first {} in {}", pick.kind, code(pick.array)),
+        Take::Each { array, but: "", .. } => format!("the elements of {}", code(array)),
+        Take::Each { array, but, .. } => format!("the elements of {}, but for the kind {but}", code(array)),
+        Take::Nothing => "null: it is not to be had".to_owned(),
+    }
+}
+
+/// An answer for all in words.
+fn bulk(bulk: &Bulk) -> String {
+    match bulk {
+        Bulk::Row(property) => format!("{} of the row", code(property)),
+        Bulk::Present(property) => format!("1 where {} is set", code(property)),
+        Bulk::IdBegins(prefix) => format!("1 where the id begins with {}", code(prefix)),
+        Bulk::Elements { array, property, .. } => format!("different {} in {}", code(property), code(array)),
+        Bulk::Grouped(grouped) => match &grouped.pass.read {
+            Read::Export { pages: path, .. } | Read::List { path, .. } => format!("all rows of {}", code(path)),
+            Read::Each { path, each, .. } => format!("{} for each of {}", code(each), code(path)),
+        },
+    }
 }
 
 /// A way of reading in a word.

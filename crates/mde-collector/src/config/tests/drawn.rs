@@ -12,7 +12,7 @@ fn load_example(text: &str) -> Result<Loaded, Problems> {
     }
     let path = folder.path().join("config.yaml");
     std::fs::write(&path, text).unwrap();
-    load(&path, &environment, Options { strict: true, offline: true })
+    load(&path, &environment, Options { strict: true, offline: true, ..Options::default() })
 }
 
 #[test]

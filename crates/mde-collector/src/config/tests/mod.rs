@@ -8,6 +8,7 @@ mod forms;
 mod golden;
 mod http;
 mod properties;
+mod schema;
 mod services;
 
 use super::*;
@@ -16,7 +17,7 @@ use std::path::Path;
 /// The environment of the tests.
 fn environment(name: &str) -> Option<String> {
     match name {
-        "CLIENT_SECRET" => Some("hunter2-from-env".to_owned()),
+        "CLIENT_SECRET" | "ACME_CLIENT_SECRET" => Some("hunter2-from-env".to_owned()),
         "PORT" => Some("443".to_owned()),
         "EMPTY" => Some(String::new()),
         _ => None,

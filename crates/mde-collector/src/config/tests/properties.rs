@@ -81,7 +81,7 @@ fn tree() -> impl Strategy<Value = String> {
 
 /// Loads and renders in every form; whatever it says, it says it without a panic.
 fn look(text: &[u8]) {
-    for options in [Options::default(), Options { strict: true, offline: true }] {
+    for options in [Options::default(), Options { strict: true, offline: true, ..Options::default() }] {
         match load_as("any.yaml", text, options) {
             Ok(loaded) => drop(format!("{loaded:?}")),
             Err(problems) => {

@@ -5,8 +5,8 @@ use crate::service::{Pull, SERVICES};
 use std::time::Duration;
 
 #[test]
-fn seven_services_have_their_own_way_period_and_tag() {
-    let services = "      alerts:\n      machines:\n      vulnerabiities:\n      softwares:\n      recommendations:\n      investigations:\n      advanced_huntuing: {queries: {a: {query: DeviceInfo, devo_tag: my.app.a.b}}}\n";
+fn every_service_has_its_own_way_period_and_tag() {
+    let services = "      alerts:\n      machines:\n      vulnerabiities:\n      softwares:\n      recommendations:\n      investigations:\n      advanced_huntuing: {queries: {a: {query: DeviceInfo, devo_tag: my.app.a.b}}}\n      incidents:\n";
     let loaded = good(&with_input("", services));
     assert_eq!(messages(&loaded.warnings), [""; 0]);
     let services = &loaded.config.inputs[0].services;

@@ -157,3 +157,24 @@ async fn an_entity_that_fails_with_no_other_beside_it_is_passed_over_too() {
     assert!(counts.values().all(|counts| counts[0].is_none()));
     assert_eq!(bench.store.count_states(enricher.stream()).await.expect("a store")[0].failed, 1);
 }
+
+#[tokio::test]
+async fn what_an_export_does_not_have_is_absent_and_is_not_asked_one_by_one() {
+    let config =
+        SimConfig { machines: MachineConfig { count: 400, ..MachineConfig::default() }, ..SimConfig::default() };
+    let bench = Bench::new(config).await;
+    // Exports are as of the start; these have come since.
+    bench.sim.world().add_machines(3);
+    for field in ["related_software", "related_vulnerabilities"] {
+        let enricher = bench.enricher_of(machines(), named(field), Method::Auto);
+        let counts = bench.counts(machines(), &enricher).await;
+        let absent = counts.values().filter(|counts| counts[0].is_none()).count();
+        assert_eq!((counts.len(), absent), (403, 3), "{field}: absent, never 0");
+    }
+    // All of the alert list was read: there no row does mean none.
+    let counts = bench.counts(machines(), &bench.enricher_of(machines(), named("related_alerts"), Method::Auto)).await;
+    assert!(counts.values().all(|counts| counts[0].is_some()));
+    for kind in [RequestKind::MachineSoftware, RequestKind::MachineVulnerabilities, RequestKind::MachineAlerts] {
+        assert_eq!(asked(&bench, kind), 0, "{kind:?}");
+    }
+}

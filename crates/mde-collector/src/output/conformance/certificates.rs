@@ -45,8 +45,19 @@ impl Authority {
 
     /// Signs a certificate for these names and this key.
     pub fn sign_with(&self, file: &str, names: &[&str], key: KeyPair) -> Signed {
-        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let certificate = CertificateParams::new(names).expect("names").signed_by(&key, &self.issuer).expect("signed");
+        self.sign_as(file, &params(names), key)
+    }
+
+    /// Signs a certificate for these names that has expired.
+    pub fn sign_expired(&self, file: &str, names: &[&str]) -> Signed {
+        let mut params = params(names);
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        self.sign_as(file, &params, KeyPair::generate().expect("key"))
+    }
+
+    /// Signs what is asked for, for this key.
+    fn sign_as(&self, file: &str, params: &CertificateParams, key: KeyPair) -> Signed {
+        let certificate = params.signed_by(&key, &self.issuer).expect("signed");
         let path = |ending: &str| self.folder.path().join(format!("{file}.{ending}"));
         let signed = Signed { cert: path("crt"), key: path("key") };
         std::fs::write(&signed.cert, certificate.pem()).expect("written");
@@ -83,6 +94,11 @@ impl Authority {
         let key = PrivateKeyDer::from_pem_file(&signed.key).expect("key");
         Arc::new(builder.with_single_cert(vec![cert], key).expect("certificate and key"))
     }
+}
+
+/// A certificate for these names.
+fn params(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).expect("names")
 }
 
 /// The OCTET STRING of a PKCS#8 document: a PKCS#1 or SEC1 key.

@@ -2,7 +2,7 @@
 
 #[path = "../../../tests/it/harness/nats.rs"]
 #[expect(dead_code, reason = "restarts are a matter of the end-to-end tests")]
-mod server;
+pub(crate) mod server;
 
 use super::Subject;
 use super::ship::{Event, events_of};
@@ -30,19 +30,28 @@ impl NatsSubject {
     }
 }
 
+/// A configuration for a server on loopback.
+pub(crate) fn config_of(url: String, tls: Tls) -> Nats {
+    Nats {
+        servers: vec![url],
+        subject: "mde.{tenant}.{service}".to_owned(),
+        login: Login::None,
+        tls,
+        tls_required: false,
+        in_flight: 256,
+        ack_timeout: Duration::from_secs(20),
+    }
+}
+
+/// What stands there where no TLS is asked for.
+pub(crate) fn no_tls() -> Tls {
+    Tls { identity: None, chain: None, check_hostname: true }
+}
+
 #[async_trait]
 impl Subject for NatsSubject {
     fn build(&self, memory: Option<&str>) -> Box<dyn Output> {
-        let config = Nats {
-            servers: vec![self.server.url()],
-            subject: "mde.{tenant}.{service}".to_owned(),
-            login: Login::None,
-            tls: Tls { identity: None, chain: None, check_hostname: true },
-            tls_required: false,
-            in_flight: 256,
-            ack_timeout: Duration::from_secs(20),
-        };
-        build(&OutputConfig::Nats(config), memory).expect("valid")
+        build(&OutputConfig::Nats(config_of(self.server.url(), no_tls())), memory).expect("valid")
     }
 
     fn received(&self) -> Vec<Event> {

@@ -30,6 +30,8 @@ pub(crate) enum Plan {
     Talk,
     /// Reads to the end and keeps nothing.
     Discard,
+    /// The same, a small window in each round trip.
+    Far,
 }
 
 /// A listening receiver. Dropped, it is gone with all its connections.
@@ -227,11 +229,12 @@ impl Serving<'_> {
                 self.taken(|taken| taken.ended = true);
                 return io.shutdown().await;
             }
-            if self.plan != Plan::Discard {
+            if !matches!(self.plan, Plan::Discard | Plan::Far) {
                 self.taken(|taken| taken.octets.extend_from_slice(&room[..count]));
             }
             match self.plan {
                 Plan::Slow => tokio::task::yield_now().await,
+                Plan::Far => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
                 Plan::Talk => io.write_all(b"who is there?\n").await?,
                 _ => {}
             }

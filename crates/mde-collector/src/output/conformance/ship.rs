@@ -44,6 +44,20 @@ pub(crate) fn frames(streams: u32, per_stream: u32, events: u32, padding: usize)
     frames
 }
 
+/// Frames whose events carry ids, as the pipeline's do.
+pub(crate) fn with_ids(frames: Vec<StoredFrame>) -> Vec<StoredFrame> {
+    let mut number = 0_u32;
+    let with_id = |body: Vec<u8>, number: &mut u32| {
+        let text = String::from_utf8(body).expect("text");
+        let line = |line: &str| {
+            *number += 1;
+            format!("{},\"@event_id\":\"{number:032x}\"}}\n", line.strip_suffix('}').expect("an object"))
+        };
+        text.lines().map(line).collect::<String>().into_bytes()
+    };
+    frames.into_iter().map(|frame| StoredFrame { body: with_id(frame.body.clone(), &mut number), ..frame }).collect()
+}
+
 /// Takes compressed members off; they may stand wherever an event may begin. Of a member that is cut off, what can be
 /// read of it.
 fn unpacked(mut octets: &[u8]) -> Vec<u8> {
@@ -195,6 +209,7 @@ impl Shipper {
                 look(self);
             }
         }
+        output.flush().await?;
         let confirmed = output.close(PATIENCE).await?;
         self.take(confirmed);
         look(self);

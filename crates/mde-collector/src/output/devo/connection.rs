@@ -2,7 +2,8 @@
 //!
 //! It is driven by polling only, inside the calls of the output; there is no task of its own, no lock and no channel.
 //! Every step drains the read side, where session tickets, alerts and the peer's end come in. Writing goes on whatever
-//! is confirmed or not.
+//! is confirmed or not: a frame that the kernel does not take at once waits in the connection's own buffer, and every
+//! step pushes it on, so that several connections travel at the same time.
 //!
 //! What counts: octets acknowledged by the peer's kernel long enough ago, while the connection is sound *now*; and the
 //! peer's FIN after ours. A FIN that comes before ours confirms nothing: the peer may have closed without reading.
@@ -10,18 +11,17 @@
 use super::ledger::Ledger;
 use super::socket::{ReadSide, Socket};
 use crate::output::Offset;
-use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
-/// A write that moves no octet for this long has failed: the receiver stands still or is gone.
-const STALL: Duration = Duration::from_secs(120);
+/// A frame of which no octet moves for this long has failed: the receiver stands still or is gone.
+pub(super) const STALL: Duration = Duration::from_secs(120);
 
 /// How long a half-closed connection may go without an acknowledgement before the peer's end is given up.
 pub(super) const LINGER: Duration = Duration::from_secs(60);
@@ -78,6 +78,12 @@ enum Life {
 pub(super) struct Connection {
     /// The octets' way.
     channel: Channel,
+    /// The frame on its way to the kernel: its octets; kept for its capacity.
+    octets: Vec<u8>,
+    /// How many of them the channel has taken.
+    taken: usize,
+    /// Where that frame ends in the output's count; `None` while the kernel has all that was begun.
+    under_way: Option<Offset>,
     /// What was written and what counts.
     ledger: Ledger,
     /// Where it stands.
@@ -94,9 +100,9 @@ pub(super) struct Connection {
     acknowledged: u64,
     /// When it was made.
     pub(super) opened: Instant,
-    /// When a frame was last written; at first, when it was made.
+    /// When a frame was last begun or written; at first, when it was made.
     pub(super) last_write: Instant,
-    /// When something last moved towards the end.
+    /// When something last moved: octets to our kernel, or acknowledgements back.
     last_progress: Instant,
 }
 
@@ -106,6 +112,9 @@ impl Connection {
         let now = Instant::now();
         Self {
             channel,
+            octets: Vec::new(),
+            taken: 0,
+            under_way: None,
             ledger: Ledger::new(after),
             life: Life::Open,
             failure: None,
@@ -119,46 +128,58 @@ impl Connection {
         }
     }
 
-    /// Writes a frame that ends at `end` in the output's count, down to the kernel. When this is cancelled or fails the
-    /// connection must not be written to again.
-    pub(super) async fn send(&mut self, octets: &[u8], end: Offset) -> io::Result<()> {
-        let mut taken = 0;
-        loop {
-            let before = self.channel.socket().written();
-            match timeout(STALL, poll_fn(|cx| self.poll_send(cx, octets, &mut taken))).await {
-                Ok(sent) => break sent?,
-                Err(_) if self.channel.socket().written() > before => {}
-                Err(elapsed) => return Err(elapsed.into()),
-            }
-        }
+    /// Begins a frame that ends at `end` in the output's count; `fill` puts its octets into an empty buffer. The steps
+    /// that follow push it on; the frame before must be with the kernel ([`Connection::is_free`]).
+    pub(super) fn begin(&mut self, end: Offset, fill: impl FnOnce(&mut Vec<u8>)) {
+        debug_assert!(self.is_free(), "one frame at a time");
+        self.octets.clear();
+        fill(&mut self.octets);
+        (self.taken, self.under_way) = (0, Some(end));
         self.last_write = Instant::now();
-        self.ledger.mark(self.channel.socket().written(), end);
-        Ok(())
+        self.last_progress = self.last_write;
     }
 
-    /// Pushes octets on and reads meanwhile; ready when the kernel has them all.
-    fn poll_send(&mut self, cx: &mut Context<'_>, octets: &[u8], taken: &mut usize) -> Poll<io::Result<()>> {
-        loop {
-            self.drain(cx)?;
-            if self.peer_ended {
-                return Poll::Ready(Err(ended_first()));
+    /// Whether the kernel has all that was begun.
+    pub(super) fn is_free(&self) -> bool {
+        self.under_way.is_none()
+    }
+
+    /// Pushes the frame on as far as the kernel takes it.
+    fn push(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(end) = self.under_way else { return Ok(()) };
+        let before = self.channel.socket().written();
+        let pushed = self.poll_push(cx);
+        let written = self.channel.socket().written();
+        if written > before {
+            self.last_progress = Instant::now();
+        }
+        match pushed {
+            Poll::Ready(Ok(())) => {
+                self.under_way = None;
+                self.last_write = Instant::now();
+                self.ledger.mark(written, end);
+                Ok(())
             }
-            let io = self.channel.io();
-            let moved = if *taken < octets.len() {
-                ready!(io.poll_write(cx, &octets[*taken..]))
-            } else {
-                return io.poll_flush(cx).map_err(|error| self.reason(cx, error));
-            };
-            match moved {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(count) => *taken += count,
-                Err(error) => return Poll::Ready(Err(self.reason(cx, error))),
+            Poll::Ready(Err(error)) => Err(self.reason(cx, error)),
+            Poll::Pending if self.last_progress.elapsed() >= STALL => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the receiver takes nothing"))
             }
-            self.sample();
+            Poll::Pending => Ok(()),
         }
     }
 
-    /// Reads what came, goes on with ending, takes a sample and looks whether the connection is still sound. Never
+    /// Ready when the kernel has every octet.
+    fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.taken < self.octets.len() {
+            match ready!(self.channel.io().poll_write(cx, &self.octets[self.taken..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.taken += count,
+            }
+        }
+        self.channel.io().poll_flush(cx)
+    }
+
+    /// Reads what came, pushes on, goes on with ending, takes a sample and looks whether the connection is still sound. Never
     /// waits; what waits registers the waker, but for acknowledgements and time, which have none.
     pub(super) fn step(&mut self, cx: &mut Context<'_>) {
         if matches!(self.life, Life::Done | Life::Failed) {
@@ -182,11 +203,12 @@ impl Connection {
         if (self.peer_ended || read_side == ReadSide::Ended) && !ours_first {
             return Err(ended_first());
         }
+        self.push(cx)?;
         match read_side {
             ReadSide::Waiting => self.unread = true,
             ReadSide::Quiet => {
                 self.sound = !self.peer_ended;
-                if self.life == Life::Ending && self.channel.io().poll_shutdown(cx)?.is_ready() {
+                if self.life == Life::Ending && self.is_free() && self.channel.io().poll_shutdown(cx)?.is_ready() {
                     self.life = Life::Ended;
                 }
             }
@@ -252,9 +274,9 @@ impl Connection {
         }
     }
 
-    /// Whether every frame written to it is confirmed.
+    /// Whether every frame begun on it is confirmed.
     pub(super) fn is_settled(&self) -> bool {
-        self.ledger.is_settled()
+        self.is_free() && self.ledger.is_settled()
     }
 
     /// Whether nothing more comes of it: it ended well, or it failed.

@@ -21,7 +21,7 @@ pub(super) struct Packer {
     level: Compression,
     /// Made at the first use, as most channels never compress.
     engine: Option<Compress>,
-    /// Members of one frame; kept for its capacity.
+    /// What the last call was given, or had made; kept for its capacity.
     members: Vec<u8>,
 }
 
@@ -50,17 +50,17 @@ impl Packer {
         }
     }
 
-    /// The octets to send for these whole events: as they are, or as members.
-    pub(super) fn pack<'a>(&'a mut self, events: &'a [u8]) -> &'a [u8] {
+    /// Turns whole events into the octets to send: leaves them as they are, or puts members in their place.
+    pub(super) fn pack(&mut self, events: &mut Vec<u8>) {
         if !self.on || events.is_empty() {
-            return events;
+            return;
         }
         self.members.clear();
         let engine = self.engine.get_or_insert_with(|| Compress::new_gzip(self.level, WINDOW));
         for piece in pieces(events, self.buffer) {
             member(engine, piece, &mut self.members);
         }
-        &self.members
+        std::mem::swap(events, &mut self.members);
     }
 }
 
@@ -69,7 +69,7 @@ fn pieces(events: &[u8], buffer: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = events;
     std::iter::from_fn(move || {
         let from = buffer.saturating_sub(1).min(rest.len());
-        let end = rest[from..].iter().position(|&octet| octet == b'\n').map_or(rest.len(), |found| from + found + 1);
+        let end = memchr::memchr(b'\n', &rest[from..]).map_or(rest.len(), |found| from + found + 1);
         let (piece, behind) = rest.split_at(end);
         rest = behind;
         (!piece.is_empty()).then_some(piece)
@@ -106,6 +106,12 @@ mod tests {
         Packer::new(Some(Gzip { threshold, buffer: Some(buffer), queue: 1_000, level: None }))
     }
 
+    fn packed(packer: &mut Packer, events: &[u8]) -> Vec<u8> {
+        let mut octets = events.to_vec();
+        packer.pack(&mut octets);
+        octets
+    }
+
     fn unpacked(members: &[u8]) -> Vec<u8> {
         let mut events = Vec::new();
         MultiGzDecoder::new(members).read_to_end(&mut events).expect("members");
@@ -116,16 +122,16 @@ mod tests {
     fn without_a_backlog_events_stay_as_they_are_and_with_one_they_are_packed() {
         let mut packer = packer(None, 100);
         let events = b"{\"a\":1}\n".repeat(50);
-        assert_eq!(packer.pack(&events), events);
+        assert_eq!(packed(&mut packer, &events), events);
         packer.backlog(8 << 20);
-        assert_eq!(packer.pack(&events), events, "not above");
+        assert_eq!(packed(&mut packer, &events), events, "not above");
         packer.backlog((8 << 20) + 1);
-        assert_eq!(unpacked(packer.pack(&events)), events);
+        assert_eq!(unpacked(&packed(&mut packer, &events)), events);
         packer.backlog(1 << 20);
-        assert_eq!(unpacked(packer.pack(&events)), events, "not below");
+        assert_eq!(unpacked(&packed(&mut packer, &events)), events, "not below");
         packer.backlog((1 << 20) - 1);
-        assert_eq!(packer.pack(&events), events);
-        assert_eq!(packer.pack(b""), b"");
+        assert_eq!(packed(&mut packer, &events), events);
+        assert_eq!(packed(&mut packer, b""), b"");
     }
 
     #[test]
@@ -133,16 +139,16 @@ mod tests {
         let events = b"{}\n".repeat(100);
         for mut never in [Packer::new(None), packer(Some(1.1), 100)] {
             never.backlog(u64::MAX);
-            assert_eq!(never.pack(&events), events);
+            assert_eq!(packed(&mut never, &events), events);
         }
         let mut always = packer(Some(-1.0), 100);
         always.backlog(0);
-        assert_eq!(unpacked(always.pack(&events)), events);
+        assert_eq!(unpacked(&packed(&mut always, &events)), events);
         let mut filled = packer(Some(0.75), 100);
         filled.backlog(750);
-        assert_eq!(filled.pack(&events), events);
+        assert_eq!(packed(&mut filled, &events), events);
         filled.backlog(751);
-        assert_eq!(unpacked(filled.pack(&events)), events);
+        assert_eq!(unpacked(&packed(&mut filled, &events)), events);
     }
 
     proptest! {
@@ -159,7 +165,8 @@ mod tests {
             }
             let mut packer = packer(Some(-1.0), buffer);
             for _ in 0..2 {
-                let mut rest = packer.pack(&events);
+                let octets = packed(&mut packer, &events);
+                let mut rest = &octets[..];
                 let mut seen = Vec::new();
                 while !rest.is_empty() {
                     let mut decoder = GzDecoder::new(rest);

@@ -1,7 +1,7 @@
 //! The syslog form of an event: `<14>DATE HOST TAG: MESSAGE\n`.
 
 use crate::config::outputs::devo::DateForm;
-use crate::record::{BatchHead, StoredFrame};
+use crate::record::{BatchHead, StoredFrame, lines};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
@@ -13,7 +13,7 @@ pub(super) fn encode(frame: &StoredFrame, form: DateForm, host: &str, wire: &mut
     let header = header(&frame.head, form, host);
     wire.clear();
     wire.reserve(frame.body.len() + header.len() * frame.events as usize);
-    for line in frame.body.split_inclusive(|&octet| octet == b'\n') {
+    for line in lines(&frame.body) {
         wire.extend_from_slice(header.as_bytes());
         wire.extend_from_slice(line);
     }

@@ -29,8 +29,6 @@ pub(super) struct Lane {
     ending: VecDeque<Connection>,
     /// The end, in the output's count, of the last frame of this lane that is confirmed.
     pub(super) through: Offset,
-    /// A write was cancelled or failed in the middle of a frame.
-    pub(super) torn: bool,
 }
 
 impl Lane {
@@ -59,6 +57,11 @@ impl Lane {
         self.current.take_if(|connection| connection.is_settled() && connection.is_over());
     }
 
+    /// Whether another frame can be begun: the kernel has the one before, or it never will.
+    pub(super) fn is_free(&self) -> bool {
+        self.current.as_ref().is_none_or(|current| current.is_free() || current.is_over())
+    }
+
     /// Steps until the current connection has nothing unread: a receiver's last word is heard before the next write.
     pub(super) async fn step_until_heard(&mut self, by_acknowledgement: bool) {
         /// A receiver that talks without end is not waited for.
@@ -83,7 +86,8 @@ impl Lane {
     pub(super) fn retire(&mut self, idle: Duration, only_fin: bool) {
         let due = self.current.as_ref().is_some_and(|current| {
             let rested = current.last_write.elapsed() >= idle;
-            rested || (only_fin && !current.is_settled() && current.opened.elapsed() >= HANDOVER)
+            let old = only_fin && !current.is_settled() && current.opened.elapsed() >= HANDOVER;
+            current.is_free() && (rested || old)
         });
         if due && self.ending.len() < MAX_ENDING {
             self.end_current();
@@ -108,15 +112,13 @@ impl Lane {
         self.connections().find_map(Connection::take_failure)
     }
 
-    /// Drops what was not confirmed. A connection in the middle of a line is reset, so that the receiver does not take
+    /// Drops what was not confirmed. A connection in the middle of a frame is reset, so that the receiver does not take
     /// half a line for a whole one; the others end politely, since confirmed events may still wait to be read there.
     pub(super) fn drop_connections(&mut self) {
-        self.ending.clear();
-        if let Some(connection) = self.current.take()
-            && self.torn
-        {
-            connection.abort();
+        for connection in self.ending.drain(..).chain(self.current.take()) {
+            if !connection.is_free() {
+                connection.abort();
+            }
         }
-        self.torn = false;
     }
 }

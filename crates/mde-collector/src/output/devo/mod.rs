@@ -4,7 +4,8 @@
 //! reported as one error when a connection ends, and handed again by the caller.
 //!
 //! Frames go to one or several [`lane`]s, each with one connection at a time. A stream keeps to one lane, so its order
-//! is kept; frames are written one at a time, and what the lanes have in their socket buffers travels at once. Each lane
+//! is kept. A lane takes one frame beyond what its kernel has room for, and whoever waits for one lane moves all of them
+//! on: they travel at the same time, and the memory is that of one frame for each. Each lane
 //! confirms a prefix of what was written to it; the output confirms the longest prefix of everything written that all
 //! lanes have confirmed. One broken lane is an error of the whole, and everything unconfirmed is handed again.
 
@@ -17,16 +18,18 @@ mod ledger;
 mod socket;
 
 use super::expiry::Expiry;
-use super::{Confirmed, Offset, Output, OutputError, Written};
+use super::{Confirmed, Offset, Output, OutputError, Written, tls};
 use crate::config::outputs::devo as config;
 use crate::config::outputs::devo::Confirm;
-use crate::record::{BatchHead, ErrorClass, StoredFrame};
+use crate::record::{BatchHead, StoredFrame};
 use async_trait::async_trait;
+use connection::STALL;
 use dial::class_of;
 use gzip::Packer;
 use lane::Lane;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
+use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -43,9 +46,7 @@ pub(super) struct Devo {
     config: config::Devo,
     /// HOST of the header.
     host: String,
-    /// The frame with its headers; kept for its capacity.
-    wire: Vec<u8>,
-    /// Compresses it, or does not.
+    /// Compresses frames, or does not.
     packer: Packer,
     /// Everything written.
     handed: Offset,
@@ -74,7 +75,6 @@ impl Devo {
         };
         Self {
             host: header::host(config.hostname.as_deref()),
-            wire: Vec::new(),
             packer: Packer::new(config.gzip),
             handed: Offset(0),
             through: Offset(0),
@@ -109,6 +109,20 @@ impl Devo {
         }
         while let Some((end, _)) = self.under_way.pop_front_if(|(end, lane)| *end <= self.lanes[*lane].through) {
             self.through = end;
+        }
+    }
+
+    /// Moves every lane on until all of `lanes` can take another frame, or never will.
+    async fn until_free(&mut self, lanes: Range<usize>) {
+        let mut free = false;
+        while !free {
+            let stepped = poll_fn(|cx| {
+                self.step(cx);
+                free = self.lanes[lanes.clone()].iter().all(Lane::is_free);
+                if free { Poll::Ready(()) } else { Poll::Pending }
+            });
+            // Time alone wakes nobody: a receiver that stands still is found out by a step after it.
+            let _ = timeout(STALL, stepped).await;
         }
     }
 
@@ -153,16 +167,6 @@ impl Devo {
         self.lanes.iter_mut().for_each(Lane::drop_connections);
     }
 
-    /// Refuses to go on behind a write that did not end.
-    fn whole(&mut self) -> Result<(), OutputError> {
-        if self.lanes.iter().any(|lane| lane.torn) {
-            self.drop_connections();
-            let action = format!("go on with {} after a write that did not end", self.target());
-            return Err(OutputError::found(ErrorClass::Transient, action));
-        }
-        Ok(())
-    }
-
     /// Connects the lane where it has no connection.
     async fn connect(&mut self, lane: usize) -> Result<(), OutputError> {
         if self.lanes[lane].current.is_none() {
@@ -193,29 +197,32 @@ impl Output for Devo {
     }
 
     async fn write(&mut self, frame: &StoredFrame) -> Result<Written, OutputError> {
-        self.whole()?;
         let number = self.lane_of(&frame.head);
+        self.until_free(number..number + 1).await;
         self.lanes[number].step_until_heard(self.by_acknowledgement).await;
-        self.step_once().await;
         self.failure()?;
         self.retire();
         self.connect(number).await?;
-        header::encode(frame, self.config.date, &self.host, &mut self.wire);
         let end = Offset(self.handed.0 + frame.body.len() as u64);
-        let lane = &mut self.lanes[number];
-        let connection = lane.current.as_mut().expect("a connection was made just now where there was none");
-        lane.torn = true;
-        if let Err(cause) = connection.send(self.packer.pack(&self.wire), end).await {
-            return Err(OutputError::new(class_of(&cause), format!("write to {}", self.target()), cause));
-        }
-        lane.torn = false;
+        let connection = self.lanes[number].current.as_mut().expect("it was connected just now where it was not");
+        connection.begin(end, |octets| {
+            header::encode(frame, self.config.date, &self.host, octets);
+            self.packer.pack(octets);
+        });
+        // Nothing is awaited from here on: a frame that was begun is one that was handed.
         self.handed = end;
         self.under_way.push_back((end, number));
+        self.step_once().await;
+        self.failure()?;
         Ok(Written { end, refused: Vec::new() })
     }
 
+    async fn flush(&mut self) -> Result<(), OutputError> {
+        self.until_free(0..self.lanes.len()).await;
+        self.failure()
+    }
+
     async fn confirmed(&mut self) -> Result<Confirmed, OutputError> {
-        self.whole()?;
         let before = self.through;
         self.retire();
         self.step_once().await;
@@ -244,19 +251,10 @@ impl Output for Devo {
     }
 
     fn notes(&self, now_ms: i64) -> Vec<String> {
-        let mut notes: Vec<_> = self.expiries.iter().filter_map(|expiry| expiry.note(now_ms)).collect();
-        match &self.config.tls {
-            None => notes.push(format!("{} is reached without TLS", self.target())),
-            Some(tls) if !tls.check_hostname => {
-                notes.push(format!("the name of {} is not verified (`check_hostname: false`)", self.target()));
-            }
-            Some(_) => {}
-        }
-        notes
+        tls::notes(&self.expiries, self.config.tls.as_ref(), &self.target(), now_ms)
     }
 
     async fn close(&mut self, within: Duration) -> Result<Confirmed, OutputError> {
-        self.whole()?;
         let (before, deadline) = (self.through, Instant::now() + within);
         self.lanes.iter_mut().for_each(Lane::end_current);
         loop {

@@ -8,6 +8,7 @@ use crate::output::conformance::receiver::{Plan, Receiver};
 use crate::output::conformance::ship::{Shipper, frames};
 use crate::output::conformance::subjects::{GZIP, Kind, PLAIN, StreamSubject, THREE, TLS, config as loopback};
 use crate::output::conformance::{PATIENCE, Subject, until};
+use crate::record::ErrorClass;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeSet;
@@ -460,6 +461,26 @@ async fn where_only_fin_counts_a_busy_connection_hands_over_each_minute() {
 }
 
 #[tokio::test]
+async fn where_the_system_tells_no_acknowledgements_only_the_end_of_a_connection_counts() {
+    for kind in KINDS {
+        let subject = StreamSubject::with(kind, Some(Duration::ZERO), []).await;
+        let mut output = Devo::new(subject.config.clone());
+        // As on a system whose sockets have no such question: `Socket::unacknowledged` is always `None` there.
+        output.without_acknowledgements();
+        let mut shipper = Shipper::new(frames(1, 2, 3, 10));
+        shipper.write_next(&mut output).await.expect("written");
+        until("it has come", || subject.received().len() == 3).await;
+        for _ in 0..20 {
+            shipper.confirm(&mut output).await.expect("sound");
+            assert_eq!(shipper.confirmed, 0, "it has come, but nobody has said so");
+        }
+        pass(subject.config.idle).await;
+        confirm_all(&mut shipper, &mut output, 1).await;
+        assert!(subject.receiver.connections()[0].ended);
+    }
+}
+
+#[tokio::test]
 async fn an_end_that_is_never_answered_is_given_up() {
     let subject = StreamSubject::with(PLAIN, None, [Plan::Stall]).await;
     let mut output = subject.build(None);
@@ -490,16 +511,57 @@ async fn close_keeps_to_its_time_and_confirms_by_its_rule_only() {
 }
 
 #[tokio::test]
-async fn a_write_goes_on_behind_an_error_only_after_a_reset() {
-    let subject = StreamSubject::with(PLAIN, LATE, [Plan::Stall]).await;
-    let mut output = subject.build(None);
-    let shipper = Shipper::new(frames(1, 1, 9_000, 1_000));
-    let frame = &shipper.frames[0];
-    // Connect first, so that the write is caught between its octets.
-    output.write(&frames(1, 1, 1, 1)[0]).await.expect("written");
-    assert!(futures_util::FutureExt::now_or_never(output.write(frame)).is_none(), "9 MB went into socket buffers");
-    assert!(output.confirmed().await.is_err(), "cancelled counts as an error");
-    assert!(output.confirmed().await.is_ok(), "which is told once");
+async fn a_frame_that_is_given_up_in_the_middle_never_looks_like_a_whole_one() {
+    for kind in KINDS {
+        let subject = StreamSubject::with(kind, LATE, [Plan::Stall]).await;
+        let mut output = subject.build(None);
+        let mut shipper = Shipper::new(frames(1, 1, 9_000, 1_000));
+        // 9 MB are more than socket buffers take: the rest waits in memory, and the far side has half a line.
+        shipper.write_next(&mut *output).await.expect("taken");
+        assert!(futures_util::FutureExt::now_or_never(output.flush()).is_none(), "9 MB went into socket buffers");
+        until("the receiver stands", || subject.receiver.connections().iter().any(|taken| taken.standing)).await;
+        shipper.recover(&mut *output).await;
+        subject.receiver.read_on();
+        until("the receiver has let go", || subject.is_quiet()).await;
+        assert!(!subject.receiver.connections()[0].ended, "it was reset, not ended: {kind:?}");
+        shipper.ship(&mut *output, |_| ()).await;
+        assert_nothing_lost(&subject, &shipper).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_stands_still_does_not_hold_up_the_others() {
+    for way in WAYS {
+        let kind = Kind { connections: 3, ..PLAIN };
+        let subject = StreamSubject::with(kind, way, [Plan::Stall, Plan::Read, Plan::Read]).await;
+        let mut output = subject.build(None);
+        let mut shipper = Shipper::new(frames(3, 1, 9_000, 1_000));
+        // The first stream's frame does not fit into its connection's buffers; who waits for the others moves on.
+        for _ in 0..3 {
+            shipper.write_next(&mut *output).await.expect("taken");
+        }
+        {
+            let flushing = output.flush();
+            tokio::pin!(flushing);
+            let others = async {
+                until("the two others have all", || {
+                    let came = subject.received();
+                    [1, 2].iter().all(|stream| came.iter().filter(|event| event.stream == *stream).count() == 9_000)
+                })
+                .await;
+            };
+            tokio::select! {
+                biased;
+                _ = &mut flushing => panic!("9 MB went into the socket buffers of a connection that stands still"),
+                () = others => {}
+            }
+            subject.receiver.read_on();
+            timeout(PATIENCE, flushing).await.expect("in the end").expect("sound");
+        }
+        shipper.ship(&mut *output, |_| ()).await;
+        assert_eq!(shipper.errors.len(), 0, "{:?}", shipper.errors);
+        assert_nothing_lost(&subject, &shipper).await;
+    }
 }
 
 #[tokio::test]

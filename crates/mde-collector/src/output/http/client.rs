@@ -6,6 +6,8 @@
 use super::answer::Answer;
 use crate::config::is_loopback;
 use crate::config::outputs::http::{Auth, Http, Token};
+use crate::output::expiry::Expiry;
+use crate::output::witness::Witness;
 use crate::output::{OutputError, tls};
 use crate::record::ErrorClass;
 use base64::Engine as _;
@@ -49,6 +51,8 @@ pub(super) struct Client {
     scheme: &'static str,
     /// Type and origin, for messages.
     target: String,
+    /// Sees the certificates of the receiver.
+    witness: Witness,
     /// Connections and credentials; none before the first request.
     ready: Option<Ready>,
     /// When the files are looked at next; at once where there is none.
@@ -100,7 +104,21 @@ enum SetupError {
 impl Client {
     /// For that receiver; opens nothing.
     pub(super) fn new(config: Arc<Http>, scheme: &'static str, target: String) -> Self {
-        Self { config, scheme, target, ready: None, look_at: None }
+        let witness = Witness::new(target.clone());
+        Self { config, scheme, target, witness, ready: None, look_at: None }
+    }
+
+    /// Until when the certificates are good that our files hold and that the receiver has shown.
+    pub(super) async fn expiries(&self) -> Result<Vec<Expiry>, OutputError> {
+        let ours = tls::expiries(&self.config.sending.tls).await;
+        let mut expiries = ours.map_err(|cause| self.unprepared(cause.into()))?;
+        expiries.extend(self.witness.expiries());
+        Ok(expiries)
+    }
+
+    /// The error of files and settings that make no connection.
+    fn unprepared(&self, cause: SetupError) -> OutputError {
+        OutputError::new(ErrorClass::Denied, format!("prepare {}", self.target), cause)
     }
 
     /// The files are looked at before the next request.
@@ -141,9 +159,9 @@ impl Client {
     async fn ready(&mut self) -> Result<&Ready, OutputError> {
         let now = Instant::now();
         if self.ready.is_none() || self.look_at.is_none_or(|at| now >= at) {
-            let (config, scheme) = (Arc::clone(&self.config), self.scheme);
+            let (config, scheme, witness) = (Arc::clone(&self.config), self.scheme, self.witness.clone());
             let known = self.ready.as_ref().map(|ready| ready.files);
-            let read = tokio::task::spawn_blocking(move || Ready::read(&config, scheme, known)).await;
+            let read = tokio::task::spawn_blocking(move || Ready::read(&config, scheme, &witness, known)).await;
             match read.map_err(SetupError::from).and_then(|read| read) {
                 Ok(Some(ready)) => self.ready = Some(ready),
                 Ok(None) => {}
@@ -151,7 +169,7 @@ impl Client {
                     tracing::warn!(output = self.target, %error, "a file of this output cannot be used; what it held before stays in use");
                 }
                 Err(error) => {
-                    return Err(OutputError::new(ErrorClass::Denied, format!("prepare {}", self.target), error));
+                    return Err(self.unprepared(error));
                 }
             }
             self.look_at = Some(now + LOOK_AGAIN);
@@ -162,7 +180,12 @@ impl Client {
 
 impl Ready {
     /// Reads the files; none where they hold what is known. Blocks.
-    fn read(config: &Http, scheme: &str, known: Option<[u8; 32]>) -> Result<Option<Self>, SetupError> {
+    fn read(
+        config: &Http,
+        scheme: &str,
+        witness: &Witness,
+        known: Option<[u8; 32]>,
+    ) -> Result<Option<Self>, SetupError> {
         let tls = &config.sending.tls;
         let token = match &config.auth {
             Auth::Token { token: Token::File(path), .. } => Some(path),
@@ -184,7 +207,7 @@ impl Ready {
             return Ok(None);
         }
         let headers = headers(config, scheme, &token_text)?;
-        Ok(Some(Self { client: client(config)?, headers, files }))
+        Ok(Some(Self { client: client(config, witness)?, headers, files }))
     }
 }
 
@@ -220,8 +243,8 @@ fn headers(config: &Http, scheme: &str, token_of_file: &str) -> Result<HeaderMap
 }
 
 /// Connections that trust and are trusted as configured. A proxy is never asked for this machine.
-fn client(config: &Http) -> Result<reqwest::Client, SetupError> {
-    let mut trust = tls::client_config(&config.sending.tls)?;
+fn client(config: &Http, witness: &Witness) -> Result<reqwest::Client, SetupError> {
+    let mut trust = tls::client_config(&config.sending.tls, Some(witness))?;
     trust.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(trust)

@@ -13,11 +13,12 @@ mod envelope;
 mod protocol;
 mod taken;
 
+use super::expiry::Expiry;
 use super::template::Template;
-use super::{Confirmed, Offset, Output, OutputError, Refused, Written};
+use super::{Confirmed, Offset, Output, OutputError, Refused, Written, tls};
 use crate::config::outputs::http as config;
 use crate::config::outputs::http::Preset;
-use crate::record::{BatchHead, ErrorClass, StoredFrame};
+use crate::record::{BatchHead, ErrorClass, StoredFrame, lines};
 use answer::{Verdict, judge};
 use async_trait::async_trait;
 use client::{Client, Content};
@@ -72,6 +73,8 @@ pub(super) struct Http {
     under_way: VecDeque<(FrameId, Offset)>,
     /// What the receiver has of frames that are not confirmed.
     taken: Taken,
+    /// What the last check saw of certificates.
+    expiries: Vec<Expiry>,
 }
 
 /// Splunk's acknowledgement.
@@ -118,6 +121,7 @@ impl Http {
             through: Offset(0),
             under_way: VecDeque::new(),
             taken: Taken::default(),
+            expiries: Vec::new(),
         })
     }
 
@@ -140,7 +144,8 @@ impl Http {
     async fn deliver(&mut self, id: FrameId, frame: &StoredFrame) -> Result<(), OutputError> {
         let url = self.url(&self.address, &frame.head, "")?;
         let envelope = Envelope::new(self.protocol.framing, &self.fields, &frame.head);
-        let events: Vec<&[u8]> = frame.body.split(|&octet| octet == b'\n').filter(|event| !event.is_empty()).collect();
+        let events = lines(&frame.body).map(|line| line.strip_suffix(b"\n").unwrap_or(line));
+        let events: Vec<&[u8]> = events.filter(|event| !event.is_empty()).collect();
         let whole = self.taken.done(id)..events.len();
         let mut left = vec![whole];
         while let Some(range) = left.pop() {
@@ -265,7 +270,14 @@ impl Output for Http {
             _ if probe.strict => Err(()),
             _ => Ok(()),
         }
-        .map_err(|()| answer::failure(answer.status, answer.retry_after, &self.target))
+        .map_err(|()| answer::failure(answer.status, answer.retry_after, &self.target))?;
+        self.expiries = self.client.expiries().await?;
+        Ok(())
+    }
+
+    fn notes(&self, now_ms: i64) -> Vec<String> {
+        let tls = self.config.url.starts_with("https:").then_some(&self.config.sending.tls);
+        tls::notes(&self.expiries, tls, &self.target, now_ms)
     }
 
     fn proof(&self) -> &'static str {

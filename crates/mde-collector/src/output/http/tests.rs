@@ -1,34 +1,25 @@
 //! What only an output over HTTP can show: faults at any place of a request, refused events, waiting, credentials.
 
+use super::super::conformance::certificates::{Authority, Signed};
 use super::super::conformance::http::{HttpSubject, TOKEN, devo, elasticsearch, splunk};
-use super::super::conformance::ship::{Event, Shipper, frames};
+use super::super::conformance::ship::{Event, Shipper, frames, with_ids};
 use super::super::conformance::{PATIENCE, Subject};
 use super::divided;
 use crate::config::Secret;
+use crate::config::outputs::devo::Tls;
 use crate::config::outputs::http::{Auth, Preset, Token};
 use crate::output::{Output, OutputError};
-use crate::record::{ErrorClass, StoredFrame};
+use crate::record::ErrorClass;
 use mde_sim::receiver::HttpFault;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// Every preset, and the acknowledged Splunk beside the other one.
 fn presets() -> Vec<Preset> {
     vec![Preset::Ndjson, Preset::JsonArray, splunk(None), splunk(Some(PATIENCE)), elasticsearch(), devo()]
-}
-
-/// Frames whose events carry ids, as the pipeline's do.
-fn with_ids(frames: Vec<StoredFrame>) -> Vec<StoredFrame> {
-    let mut number = 0_u32;
-    let with_id = |body: Vec<u8>, number: &mut u32| {
-        let text = String::from_utf8(body).expect("text");
-        let line = |line: &str| {
-            *number += 1;
-            format!("{},\"@event_id\":\"{number:032x}\"}}\n", line.strip_suffix('}').expect("an object"))
-        };
-        text.lines().map(line).collect::<String>().into_bytes()
-    };
-    frames.into_iter().map(|frame| StoredFrame { body: with_id(frame.body.clone(), &mut number), ..frame }).collect()
 }
 
 /// Ships everything, over errors, and looks that nothing is lost or out of order.
@@ -235,6 +226,64 @@ async fn a_receiver_that_is_not_there_fails_its_check() {
     drop(receiver);
     let mut output = super::Http::new(config).expect("valid");
     assert_eq!(output.check().await.expect_err("gone").class, ErrorClass::Transient);
+}
+
+/// A server that shows this certificate and says yes to everything; its address.
+async fn says_yes(signed: &Signed) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
+    let address = listener.local_addr().expect("address");
+    let acceptor = TlsAcceptor::from(Authority::server(signed, None, rustls::ALL_VERSIONS));
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(tcp).await else { continue };
+            let mut head = [0; 4096];
+            if stream.read(&mut head).await.is_ok_and(|count| count > 0) {
+                // Whoever asks may be gone.
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        }
+    });
+    format!("https://{address}/in")
+}
+
+/// A check of that address by somebody who trusts in that authority alone.
+async fn check(url: String, chain: &Authority, check_hostname: bool) -> Result<super::Http, OutputError> {
+    let mut subject = HttpSubject::new(Preset::Ndjson).await.sending(|sending| {
+        sending.tls = Tls { identity: None, chain: Some(chain.chain()), check_hostname };
+    });
+    subject.config.url = url;
+    let mut output = super::Http::new(subject.config).expect("valid");
+    output.check().await.map(|()| output)
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_prove_who_it_is_needs_a_person() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let good = says_yes(&authority.sign("server", &["127.0.0.1"])).await;
+    check(good.clone(), &authority, true).await.expect("proved");
+    let misnamed = says_yes(&authority.sign("misnamed", &["elsewhere.example"])).await;
+    let expired = says_yes(&authority.sign_expired("expired", &["127.0.0.1"])).await;
+    for (url, chain) in [(&good, &stranger), (&misnamed, &authority), (&expired, &authority)] {
+        let error = check(url.clone(), chain, true).await.err().expect("not proved");
+        assert_eq!(error.class, ErrorClass::Denied, "{error:?}");
+    }
+    check(misnamed, &authority, false).await.expect("nobody asked for the name");
+}
+
+#[tokio::test]
+async fn a_check_tells_which_certificate_ends_soon_and_what_is_not_protected() {
+    let authority = Authority::new();
+    let url = says_yes(&authority.sign("server", &["127.0.0.1"])).await;
+    let output = check(url.clone(), &authority, true).await.expect("proved");
+    // What is made on the spot is good until 4096.
+    assert_eq!(output.notes(0), [""; 0]);
+    let notes = output.notes(67_090_118_400_000 - 29 * 86_400_000);
+    assert_eq!(notes.len(), 2, "the root and the receiver's: {notes:#?}");
+    for (note, place) in notes.iter().zip(["chain.pem", "http https://127.0.0.1:"]) {
+        assert!(note.contains(place) && note.contains("expires on 4096-01-01, in 29 days"), "{note}");
+    }
+    let output = check(url, &authority, false).await.expect("reached");
+    assert!(output.notes(0).concat().contains("check_hostname"), "{:?}", output.notes(0));
 }
 
 #[test]

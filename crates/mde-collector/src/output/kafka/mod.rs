@@ -5,13 +5,15 @@
 //! drops doubles and keeps the order; what is handed again to a new producer, after an error or a kill, may come twice, and
 //! `@event_id` tells.
 
+mod look;
 mod producer;
 #[cfg(test)]
 mod tests;
 
 use super::event::{Event, events, push_word};
+use super::expiry::Expiry;
 use super::template::Template;
-use super::{Confirmed, Offset, Output, OutputError, Refused, Written};
+use super::{Confirmed, Offset, Output, OutputError, Refused, Written, tls};
 use crate::config::outputs::kafka as config;
 use crate::config::outputs::kafka::RecordKey;
 use crate::record::{BatchHead, ErrorClass, StoredFrame};
@@ -31,6 +33,8 @@ pub(super) struct Kafka {
     topic: Template,
     /// The producer, where there is one.
     producer: Option<Producer>,
+    /// What the last check saw of certificates.
+    expiries: Vec<Expiry>,
     /// Everything written, which is everything confirmed.
     written: Offset,
 }
@@ -40,7 +44,7 @@ impl Kafka {
     pub(super) fn new(config: config::Kafka) -> Result<Self, OutputError> {
         let topic = Template::parse(&config.topic)
             .map_err(|cause| OutputError::new(ErrorClass::Fatal, "read the topic", cause))?;
-        Ok(Self { config, topic, producer: None, written: Offset(0) })
+        Ok(Self { config, topic, producer: None, expiries: Vec::new(), written: Offset(0) })
     }
 
     /// Makes a producer.
@@ -211,13 +215,22 @@ impl Output for Kafka {
             producer.end();
             (answer, trouble)
         });
-        let action = || format!("reach Kafka at {}", self.config.brokers.join(", "));
+        let action = || format!("reach {}", look::target(&self.config.brokers));
         match asked.await {
-            Ok((Ok(()), _)) => Ok(()),
-            Ok((Err(_), Some(trouble))) => Err(OutputError::new(trouble.class, action(), trouble)),
-            Ok((Err(error), None)) => Err(OutputError::new(ErrorClass::Transient, action(), error)),
-            Err(cause) => Err(OutputError::new(ErrorClass::Transient, action(), cause)),
+            Ok((Ok(()), _)) => {}
+            Ok((Err(_), Some(trouble))) => return Err(OutputError::new(trouble.class, action(), trouble)),
+            Ok((Err(error), None)) => return Err(OutputError::new(ErrorClass::Transient, action(), error)),
+            Err(cause) => return Err(OutputError::new(ErrorClass::Transient, action(), cause)),
         }
+        self.expiries = match &self.config.tls {
+            Some(tls) => look::certificates(&self.config.brokers, tls).await?,
+            None => Vec::new(),
+        };
+        Ok(())
+    }
+
+    fn notes(&self, now_ms: i64) -> Vec<String> {
+        tls::notes(&self.expiries, self.config.tls.as_ref(), &look::target(&self.config.brokers), now_ms)
     }
 
     async fn close(&mut self, _within: Duration) -> Result<Confirmed, OutputError> {

@@ -4,6 +4,7 @@
 use crate::config::outputs::nats::{Login, Nats};
 use crate::output::OutputError;
 use crate::output::tls::{self, tls_error};
+use crate::output::witness::Witness;
 use crate::record::ErrorClass;
 use async_nats::connection::State;
 use async_nats::jetstream::{self, context::ContextBuilder};
@@ -45,12 +46,12 @@ pub(super) struct Trouble {
 
 impl Connection {
     /// Connects, logs in, and waits for the server's first answer.
-    pub(super) async fn open(config: &Nats) -> Result<Self, OutputError> {
+    pub(super) async fn open(config: &Nats, witness: &Witness) -> Result<Self, OutputError> {
         let target = target(config);
-        let prepare = format!("prepare the connection to {target}");
+        let prepare = prepare(config);
         let addresses: Result<Vec<ServerAddr>, _> = config.servers.iter().map(|server| server.parse()).collect();
         let addresses = addresses.map_err(|cause| OutputError::new(ErrorClass::Denied, &*prepare, cause))?;
-        let tls = tls::client(&config.tls).await;
+        let tls = tls::client(&config.tls, witness.clone()).await;
         let tls = tls.map_err(|cause| OutputError::new(ErrorClass::Denied, &*prepare, cause))?;
         let (told, trouble) = watch::channel(None);
         let (alive, watched) = watch::channel(());
@@ -115,6 +116,11 @@ impl Trouble {
 /// The server's addresses, for messages.
 pub(super) fn target(config: &Nats) -> String {
     format!("nats {}", config.servers.join(", "))
+}
+
+/// What is done before a connection is made.
+pub(super) fn prepare(config: &Nats) -> String {
+    format!("prepare the connection to {}", target(config))
 }
 
 /// Options with what proves who we are. The error names a file and what is wrong with it, never what is in it.

@@ -7,8 +7,10 @@
 mod connection;
 
 use super::event::{Event, events, push_word};
+use super::expiry::Expiry;
 use super::template::Template;
-use super::{Confirmed, Offset, Output, OutputError, Refused, Written};
+use super::witness::Witness;
+use super::{Confirmed, Offset, Output, OutputError, Refused, Written, tls};
 use crate::config::outputs::nats as config;
 use crate::record::{ErrorClass, StoredFrame};
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
@@ -30,6 +32,10 @@ pub(super) struct Nats {
     subject: Template,
     /// The connection, where there is one.
     connection: Option<Connection>,
+    /// Sees the certificates of servers.
+    witness: Witness,
+    /// What the last check saw of certificates in our files.
+    expiries: Vec<Expiry>,
     /// Everything written, which is everything confirmed.
     written: Offset,
 }
@@ -39,7 +45,8 @@ impl Nats {
     pub(super) fn new(config: config::Nats) -> Result<Self, OutputError> {
         let subject = Template::parse(&config.subject)
             .map_err(|cause| OutputError::new(ErrorClass::Fatal, "read the subject", cause))?;
-        Ok(Self { config, subject, connection: None, written: Offset(0) })
+        let witness = Witness::new(connection::target(&config));
+        Ok(Self { config, subject, connection: None, witness, expiries: Vec::new(), written: Offset(0) })
     }
 
     /// Publishes every event of a frame and waits for all acknowledgements. Gives what is refused for good.
@@ -48,7 +55,7 @@ impl Nats {
         let sound = self.connection.take().filter(|connection| connection.trouble().is_none());
         let connection = match sound {
             Some(connection) => connection,
-            None => Connection::open(&self.config).await?,
+            None => Connection::open(&self.config, &self.witness).await?,
         };
         let publisher = Publisher {
             connection: &connection,
@@ -176,8 +183,18 @@ impl Output for Nats {
     }
 
     async fn check(&mut self) -> Result<(), OutputError> {
+        let prepared = tls::expiries(&self.config.tls).await;
+        let action = || connection::prepare(&self.config);
+        self.expiries = prepared.map_err(|cause| OutputError::new(ErrorClass::Denied, action(), cause))?;
         // Connecting ends with the server's answer to our login.
-        Connection::open(&self.config).await.map(drop)
+        Connection::open(&self.config, &self.witness).await.map(drop)
+    }
+
+    fn notes(&self, now_ms: i64) -> Vec<String> {
+        let shown = self.witness.expiries();
+        let tls = (!shown.is_empty()).then_some(&self.config.tls);
+        let expiries = [&self.expiries[..], &shown].concat();
+        tls::notes(&expiries, tls, &connection::target(&self.config), now_ms)
     }
 
     async fn close(&mut self, _within: Duration) -> Result<Confirmed, OutputError> {
@@ -189,3 +206,6 @@ impl Output for Nats {
         self.connection = None;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,12 +9,13 @@ use proptest::prelude::*;
 
 fn rules(page_cap: u64) -> Rules {
     Rules {
-        source: List { time: "startTime", splits: SPLITS, page_cap, expands: false },
+        source: List { time: "startTime", splits: SPLITS, page_cap, expands: false, skip_cap: None },
         overlap_ms: HOUR / 6,
         sweep_every_ms: HOUR,
         sweep_back_ms: 24 * HOUR,
         open_ms: None,
         historical_ms: None,
+        until_ms: None,
         once: false,
     }
 }

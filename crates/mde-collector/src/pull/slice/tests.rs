@@ -17,6 +17,7 @@ fn rules(row_cap: u64) -> Rules<Query> {
         sweep_back_ms: 24 * HOUR,
         open_ms: None,
         historical_ms: None,
+        until_ms: None,
         once: false,
     }
 }

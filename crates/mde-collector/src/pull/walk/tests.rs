@@ -217,7 +217,7 @@ fn paging() -> impl Strategy<Value = (u64, Paging)> {
 /// Rows of a page as the server gives it.
 const fn page_rows(paging: Paging) -> usize {
     match paging {
-        Paging::Link(page) | Paging::Hidden(page) => page as usize,
+        Paging::Link(page) | Paging::Hidden(page) | Paging::Counted(page) => page as usize,
     }
 }
 

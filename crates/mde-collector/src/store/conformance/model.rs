@@ -89,6 +89,10 @@ impl<P: Place> Run<'_, P> {
             Call::Attach { output, stream, start } => {
                 self.attach(OUTPUTS[output], own(output, stream), start).await;
             }
+            Call::Leave { output, stream } => {
+                self.store.leave(OUTPUTS[output], &[name(stream)]).await.expect("leave");
+                self.model.leave(OUTPUTS[output], stream, self.place.clock().now_ms());
+            }
             Call::Advance { lease, output, stream, batch, frame, memory, refused } => {
                 self.advance(lease, OUTPUTS[output], own(output, stream), at(batch, frame), memory, &refused).await;
             }
@@ -493,6 +497,7 @@ impl<P: Place> Run<'_, P> {
         let expected: Vec<OutputState> =
             self.model.outputs.keys().map(|output| self.model.output_state(output)).collect();
         assert_eq!(self.store.outputs().await.expect("outputs"), expected);
+        assert_eq!(self.store.removed().await.expect("removed"), self.model.removed());
         for output in OUTPUTS {
             let memory = self.model.outputs.get(output).and_then(|known| known.memory.clone());
             assert_eq!(self.store.output_memory(output).await.expect("memory"), memory);

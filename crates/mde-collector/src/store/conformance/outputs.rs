@@ -25,7 +25,7 @@ async fn live_and_rest(store: &dyn Store) -> (u64, u64) {
 /// Names of the outputs that were let go, and the events that they have lost.
 async fn let_go(store: &dyn Store, max_bytes: u64) -> Vec<(String, u64)> {
     let gone = store.let_go(max_bytes).await.expect("let go");
-    gone.into_iter().map(|state| (state.name, state.depth.events)).collect()
+    gone.into_iter().map(|removed| (removed.output, removed.depth.events)).collect()
 }
 
 /// Lets outputs jump, and gives the events that each has lost.

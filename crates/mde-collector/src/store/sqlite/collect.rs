@@ -1,7 +1,8 @@
 //! Taking frames out again: those that every output has passed, and those that nobody will ever see.
-//! Always in transactions of a bounded size, so that a writer never waits long.
+//! Always in transactions of a bounded size, so that a writer never waits long, and never synced by themselves: what comes
+//! back after a power failure is taken out once more.
 
-use super::connection::Connections;
+use super::connection::{Connections, Durable};
 use super::fault::Fault;
 use super::{batch, position, unsigned};
 use crate::record::Position;
@@ -32,7 +33,7 @@ pub(super) async fn free(connections: &Connections) -> Result<u64, Fault> {
     let mut freed = 0;
     for stream in streams {
         loop {
-            let mut transaction = connections.write().await?;
+            let mut transaction = connections.write_durably(Durable::WithTheNext).await?;
             let result = step(&mut transaction, stream).await;
             let step = transaction.end(result).await?;
             freed += step.octets;
@@ -62,11 +63,12 @@ async fn step(connection: &mut SqliteConnection, stream: i64) -> Result<Step, Fa
             .bind(BATCH_GROUP)
             .fetch_all(&mut *connection)
             .await?;
-    let slowest: Option<(i64, i64)> =
-        sqlx::query_as("SELECT batch, frame FROM position WHERE stream = $1 ORDER BY batch, frame LIMIT 1")
-            .bind(stream)
-            .fetch_optional(&mut *connection)
-            .await?;
+    let slowest: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT batch, frame FROM position WHERE stream = $1 AND let_go = 0 ORDER BY batch, frame LIMIT 1",
+    )
+    .bind(stream)
+    .fetch_optional(&mut *connection)
+    .await?;
     // A stream that no output takes is of no use to anybody.
     let passed = slowest.map_or(Position::after_batch(u64::MAX), position::decode);
     let (mut room, mut octets, mut removed_batches) = (GROUP, 0, 0);
@@ -140,7 +142,7 @@ async fn remove_frames(
 /// Throws an invisible batch away. One that is gone already is no error; one that was shown is.
 pub(super) async fn discard(connections: &Connections, batch: BatchId) -> Result<(), Fault> {
     loop {
-        let mut transaction = connections.write().await?;
+        let mut transaction = connections.write_durably(Durable::WithTheNext).await?;
         let result = discard_step(&mut transaction, batch).await;
         if transaction.end(result).await? {
             return Ok(());
@@ -179,7 +181,7 @@ pub(super) async fn invisible(connection: &mut SqliteConnection) -> Result<Vec<B
 /// Gives free pages back to the file system, but for a reserve.
 async fn shrink(connections: &Connections) -> Result<(), Fault> {
     for _ in 0..SHRINK_STEPS {
-        let mut transaction = connections.write().await?;
+        let mut transaction = connections.write_durably(Durable::WithTheNext).await?;
         let result = shrink_step(&mut transaction).await;
         if transaction.end(result).await? {
             break;

@@ -85,20 +85,48 @@ fn quiet(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// When what a transaction has written must be on the disk. A kill takes nothing either way; this is about power.
+///
+/// The log is one file that is written in one order and read up to the first octet that is not as it was written, so a
+/// transaction that is synced takes with it all that came before: what it shows is whole and durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durable {
+    /// When it ends.
+    Now,
+    /// With the next one that is synced: nobody relies on it before, and without it the store is whole as well.
+    WithTheNext,
+}
+
+impl Durable {
+    /// The setting for it. SQLite takes it between transactions only.
+    const fn pragma(self) -> &'static str {
+        match self {
+            Self::Now => "PRAGMA synchronous = FULL",
+            Self::WithTheNext => "PRAGMA synchronous = NORMAL",
+        }
+    }
+}
+
 /// A connection, and whether somebody may have left a transaction open in it.
 struct Slot {
     /// `None` once the store is closed.
     connection: Option<SqliteConnection>,
     /// Set before BEGIN, cleared after COMMIT or ROLLBACK: stays set when a call fails or is cancelled in between.
     in_transaction: bool,
+    /// What the connection is set to. `None` while that is being changed: stays so when the change fails or is cancelled.
+    durable: Option<Durable>,
 }
 
 impl Slot {
     /// A connection that nobody has used yet.
     fn new(connection: SqliteConnection) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { connection: Some(connection), in_transaction: false }))
+        Arc::new(Mutex::new(Self { connection: Some(connection), in_transaction: false, durable: None }))
     }
 }
+
+/// Taken for as long as a connection is in use. A database works on a thread of its own, for which simulated time would not
+/// wait: a simulation makes its clock stand still so.
+pub type Hold = Arc<dyn Fn() -> Box<dyn Send + Sync> + Send + Sync>;
 
 /// The connections of one store.
 pub(super) struct Connections {
@@ -106,38 +134,60 @@ pub(super) struct Connections {
     readers: Vec<Arc<Mutex<Slot>>>,
     /// Which reader a caller waits for when all are busy.
     turn: AtomicUsize,
+    /// Outside of simulations there is none.
+    hold: Option<Hold>,
 }
 
 impl Connections {
+    /// The same, with `hold` taken while one is in use.
+    pub(super) fn holding(self, hold: Hold) -> Self {
+        Self { hold: Some(hold), ..self }
+    }
+
     /// A file: the connection that has checked it goes on as the writer, readers are opened beside it.
     pub(super) async fn beside(path: &Path, writer: SqliteConnection) -> Result<Self, Fault> {
         let mut readers = Vec::with_capacity(READERS);
         for _ in 0..READERS {
             readers.push(Slot::new(for_reading(path).connect().await?));
         }
-        Ok(Self { writer: Slot::new(writer), readers, turn: AtomicUsize::new(0) })
+        Ok(Self { writer: Slot::new(writer), readers, turn: AtomicUsize::new(0), hold: None })
     }
 
     /// One connection for both, as a database in memory has it.
     pub(super) fn alone(connection: SqliteConnection) -> Self {
         let writer = Slot::new(connection);
-        Self { readers: vec![Arc::clone(&writer)], writer, turn: AtomicUsize::new(0) }
+        Self { readers: vec![Arc::clone(&writer)], writer, turn: AtomicUsize::new(0), hold: None }
     }
 
     /// A connection to read with; sees everything that was committed before.
     pub(super) async fn read(&self) -> Result<Held<'_>, Fault> {
         for reader in &self.readers {
             if let Ok(slot) = reader.try_lock() {
-                return Held::clear(slot).await;
+                return self.clear(slot).await;
             }
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.readers.len();
-        Held::clear(self.readers[turn].lock().await).await
+        self.clear(self.readers[turn].lock().await).await
+    }
+
+    /// A connection that is ours now, with no transaction left over in it.
+    async fn clear<'a>(&self, slot: MutexGuard<'a, Slot>) -> Result<Held<'a>, Fault> {
+        Held::clear(slot, self.hold.as_ref().map(|hold| hold())).await
+    }
+
+    /// Begins the one transaction that may write. What it has written is on the disk when it has ended.
+    pub(super) async fn write(&self) -> Result<Transaction<'_>, Fault> {
+        self.write_durably(Durable::Now).await
     }
 
     /// Begins the one transaction that may write.
-    pub(super) async fn write(&self) -> Result<Transaction<'_>, Fault> {
-        let mut held = Held::clear(self.writer.lock().await).await?;
+    pub(super) async fn write_durably(&self, durable: Durable) -> Result<Transaction<'_>, Fault> {
+        let mut held = self.clear(self.writer.lock().await).await?;
+        if held.slot.durable != Some(durable) {
+            held.slot.durable = None;
+            sqlx::query(durable.pragma()).execute(&mut *held).await?;
+            held.slot.durable = Some(durable);
+        }
         held.slot.in_transaction = true;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *held).await?;
         Ok(Transaction { held })
@@ -145,7 +195,7 @@ impl Connections {
 
     /// Waits for the work that is under way, runs `last` on the writer and closes everything.
     pub(super) async fn close(&self) -> Result<(), Fault> {
-        let mut writer = Held::clear(self.writer.lock().await).await?;
+        let mut writer = self.clear(self.writer.lock().await).await?;
         super::lease::end_all(&mut writer).await?;
         sqlx::query("UPDATE store SET clean = 1").execute(&mut *writer).await?;
         for reader in &self.readers {
@@ -168,11 +218,13 @@ impl Connections {
 /// A connection in use, with no transaction left over in it.
 pub(super) struct Held<'a> {
     slot: MutexGuard<'a, Slot>,
+    /// What is held meanwhile.
+    _held: Option<Box<dyn Send + Sync>>,
 }
 
 impl<'a> Held<'a> {
     /// Takes the connection, and first ends what an earlier user left open.
-    async fn clear(mut slot: MutexGuard<'a, Slot>) -> Result<Self, Fault> {
+    async fn clear(mut slot: MutexGuard<'a, Slot>, held: Option<Box<dyn Send + Sync>>) -> Result<Self, Fault> {
         let in_transaction = slot.in_transaction;
         let Some(connection) = slot.connection.as_mut() else {
             return Err(Fault::Sql(sqlx::Error::PoolClosed));
@@ -182,7 +234,7 @@ impl<'a> Held<'a> {
             sqlx::query("ROLLBACK").execute(&mut *connection).await.ok();
             slot.in_transaction = false;
         }
-        Ok(Self { slot })
+        Ok(Self { slot, _held: held })
     }
 }
 

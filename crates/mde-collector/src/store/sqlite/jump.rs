@@ -18,6 +18,7 @@ const CANDIDATES: &str = "
                coalesce(min((position.batch << 32) + position.frame)
                    FILTER (WHERE output.name NOT IN (SELECT value FROM json_each($1))), 9223372036854775807) AS needed
         FROM position JOIN output ON output.name = position.output AND output.removed_ms IS NULL
+        WHERE position.removed_ms IS NULL
         GROUP BY position.stream)
     SELECT batch.stream, batch.number, batch.octets
     FROM place CROSS JOIN batch ON batch.stream = place.stream
@@ -56,7 +57,8 @@ pub(super) async fn jump(
                      WHERE batch.stream = $2 AND batch.number BETWEEN position.batch AND $3
                        AND (batch.number > position.batch OR frame.seq > position.frame))
              FROM position JOIN output ON output.name = position.output AND output.removed_ms IS NULL
-             WHERE position.stream = $2 AND position.output IN (SELECT value FROM json_each($1))
+             WHERE position.stream = $2 AND position.removed_ms IS NULL
+               AND position.output IN (SELECT value FROM json_each($1))
                AND (position.batch << 32) + position.frame < ($3 << 32) + 4294967295",
         )
         .bind(&names)

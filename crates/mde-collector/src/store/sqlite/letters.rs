@@ -6,7 +6,7 @@
 
 use super::fault::Fault;
 use super::{batch, frame, lease, position, signed, stream, unsigned};
-use crate::record::{BatchHead, Frame, Position, StreamKey};
+use crate::record::{self, BatchHead, Frame, Position, StreamKey};
 use crate::store::{DeadLetter, Lease, MAX_DEAD_LETTER_BYTES, Refusal, replay_stream};
 use futures_util::TryStreamExt;
 use sqlx::SqliteConnection;
@@ -85,7 +85,7 @@ async fn keep(
     .await?;
     let stored = stored.ok_or_else(|| Fault::broken(stream, "the frame of a refused event is not there"))?;
     let body = stored.unpack()?;
-    let lines: Vec<&[u8]> = body.split_inclusive(|octet| *octet == b'\n').collect();
+    let lines: Vec<&[u8]> = record::lines(&body).collect();
     let mut letters = Letters::default();
     for refusal in refused {
         let line = usize::try_from(refusal.line).ok().and_then(|index| lines.get(index));

@@ -1,10 +1,9 @@
-//! Outputs as a whole: which are known, which are no longer configured, and what those may still hold.
+//! Outputs as a whole: which are known, which are no longer configured, and what configured ones have passed.
 
 use super::connection::Connections;
 use super::fault::Fault;
-use super::{collect, letters, passage, read, signed, unsigned};
-use crate::record::ms;
-use crate::store::{OutputState, REMOVED_KEPT};
+use super::{letters, passage, read, unsigned};
+use crate::store::OutputState;
 use sqlx::SqliteConnection;
 
 /// An output's row, as far as it is told.
@@ -78,6 +77,15 @@ async fn mark_in(connection: &mut SqliteConnection, names: &str, now_ms: i64) ->
     for (heir, old) in renamed {
         hand_over(connection, &heir, &old).await?;
     }
+    // What an output has left to one that began where it stood is that one's affair.
+    sqlx::query(
+        "DELETE FROM position WHERE removed_ms IS NOT NULL AND EXISTS (
+             SELECT 1 FROM output AS heir JOIN position AS taken ON taken.output = heir.name
+             WHERE heir.heir_of = position.output AND heir.removed_ms IS NULL
+               AND taken.stream = position.stream AND taken.removed_ms IS NULL)",
+    )
+    .execute(&mut *connection)
+    .await?;
     // Of two that stay configured one was copied, not renamed.
     sqlx::query("UPDATE output SET heir_of = NULL").execute(connection).await?;
     Ok(())
@@ -108,14 +116,14 @@ async fn hand_over(connection: &mut SqliteConnection, heir: &str, old: &str) -> 
     Ok(())
 }
 
-/// Octets of frames that configured outputs have passed. Short of those that every output has passed and nobody has
-/// collected yet, they are kept for removed outputs alone.
-async fn passed_octets(connection: &mut SqliteConnection) -> Result<i64, Fault> {
+/// Octets of frames that configured outputs have passed in the streams that they take. Short of those that every output
+/// has passed and nobody has collected yet, they are kept for what is removed alone.
+pub(super) async fn passed_octets(connection: &mut SqliteConnection) -> Result<i64, Fault> {
     // A position as one number: the batch, then 32 bits of the frame. Without a configured output all is passed.
     let parts: Vec<i64> = sqlx::query_scalar(
         "WITH place AS (
              SELECT stream.id AS stream, coalesce(min((position.batch << 32) + position.frame), 9223372036854775807) AS passed
-             FROM stream LEFT JOIN position ON position.stream = stream.id
+             FROM stream LEFT JOIN position ON position.stream = stream.id AND position.removed_ms IS NULL
                  AND position.output IN (SELECT name FROM output WHERE removed_ms IS NULL)
              GROUP BY stream.id)
          SELECT coalesce(sum(batch.octets), 0)
@@ -134,41 +142,6 @@ async fn passed_octets(connection: &mut SqliteConnection) -> Result<i64, Fault> 
 pub(super) async fn live_octets(connection: &mut SqliteConnection) -> Result<u64, Fault> {
     let octets = read::octets(connection).await?;
     Ok(octets.saturating_sub(unsigned(passed_octets(connection).await?)))
-}
-
-/// Lets go of removed outputs whose time is over, and of the oldest ones until the others hold no more than that.
-pub(super) async fn let_go(connections: &Connections, now_ms: i64, max_octets: u64) -> Result<Vec<OutputState>, Fault> {
-    let mut gone = Vec::new();
-    loop {
-        collect::free(connections).await?;
-        let mut transaction = connections.write().await?;
-        let result = let_one_go(&mut transaction, now_ms, max_octets).await;
-        match transaction.end(result).await? {
-            Some(state) => gone.push(state),
-            None => return Ok(gone),
-        }
-    }
-}
-
-/// The next one that has to go, if there is one.
-async fn let_one_go(
-    connection: &mut SqliteConnection,
-    now_ms: i64,
-    max_octets: u64,
-) -> Result<Option<OutputState>, Fault> {
-    let oldest: Option<(String, i64)> = sqlx::query_as(
-        "SELECT name, removed_ms FROM output WHERE removed_ms IS NOT NULL ORDER BY removed_ms, used_ms, name LIMIT 1",
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some((name, removed_ms)) = oldest else {
-        return Ok(None);
-    };
-    let kept_ms = ms(REMOVED_KEPT);
-    if now_ms.saturating_sub(removed_ms) < kept_ms && passed_octets(connection).await? <= signed(max_octets) {
-        return Ok(None);
-    }
-    drop_one(connection, &name).await
 }
 
 /// Forgets an output. Returns what it was.

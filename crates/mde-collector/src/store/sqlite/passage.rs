@@ -95,11 +95,12 @@ pub(super) async fn forget(connection: &mut SqliteConnection, output: &str) -> R
 /// A position with the names that belong to it: output, tenant, service, query, batch, frame.
 type Named = (String, String, String, String, i64, i64);
 
-/// Where all outputs stand.
+/// Where all outputs stand, but for streams that they take no more and that hold nothing for them.
 pub(super) async fn places(connection: &mut SqliteConnection) -> Result<Vec<Place>, Fault> {
     let rows: Vec<Named> = sqlx::query_as(
         "SELECT position.output, stream.tenant, stream.service, stream.query, position.batch, position.frame
-         FROM position JOIN stream ON stream.id = position.stream ORDER BY position.output, stream.id",
+         FROM position JOIN stream ON stream.id = position.stream
+         WHERE position.let_go = 0 ORDER BY position.output, stream.id",
     )
     .fetch_all(connection)
     .await?;

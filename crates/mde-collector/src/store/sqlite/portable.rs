@@ -109,7 +109,14 @@ static BEHIND: &[Part] = &[
         row: |row| {
             let place = position::decode((row.try_get("batch")?, row.try_get("frame")?));
             let (batch, frame) = (place.batch, place.frame);
-            Ok(Row::Position { output: row.try_get("output")?, stream: name(row)?, batch, frame })
+            Ok(Row::Position {
+                output: row.try_get("output")?,
+                stream: name(row)?,
+                batch,
+                frame,
+                removed_ms: row.try_get("removed_ms")?,
+                let_go: row.try_get("let_go")?,
+            })
         },
     },
     Part {
@@ -159,6 +166,39 @@ static BEHIND: &[Part] = &[
                 frame: place.frame,
                 passed_ms: row.try_get("passed_ms")?,
                 how: row.try_get::<i64, _>("how")?.try_into().map_err(|_| torn("way"))?,
+            })
+        },
+    },
+    Part {
+        sql: named!("count_kind.*", "count_kind CROSS JOIN stream ON stream.id = count_kind.stream ORDER BY count_kind.id"),
+        row: |row| {
+            Ok(Row::CountKind {
+                stream: name(row)?,
+                name: row.try_get("name")?,
+                method: row.try_get("method")?,
+                reason: row.try_get("reason")?,
+                passed_ms: row.try_get("passed_ms")?,
+                trouble: row.try_get("trouble")?,
+            })
+        },
+    },
+    Part {
+        sql: named!(
+            "count.*, count_kind.name",
+            "count_kind CROSS JOIN stream ON stream.id = count_kind.stream CROSS JOIN count ON count.kind = count_kind.id
+             ORDER BY count_kind.id, count.key"
+        ),
+        row: |row| {
+            Ok(Row::Count {
+                stream: name(row)?,
+                name: row.try_get("name")?,
+                key: digits(row, "key")?,
+                id: row.try_get("id")?,
+                wanted_ms: row.try_get("wanted_ms")?,
+                tried_ms: row.try_get("tried_ms")?,
+                value: row.try_get::<Option<i64>, _>("value")?.map(unsigned),
+                taken_ms: row.try_get("taken_ms")?,
+                trouble: row.try_get("trouble")?,
             })
         },
     },
@@ -358,9 +398,10 @@ async fn take(connection: &mut SqliteConnection, arrived: &mut Arrived, row: Row
             values.text(name).maybe_text(memory).number(signed(streams_before)).maybe(used_ms).maybe(removed_ms);
             values.maybe_text(heir_of).number(signed(lost_events));
         }
-        Row::Position { output, stream, batch, frame } => {
-            sql = "INSERT INTO position (output, stream, batch, frame) VALUES ($1, $2, $3, $4)";
+        Row::Position { output, stream, batch, frame, removed_ms, let_go } => {
+            sql = "INSERT INTO position (output, stream, batch, frame, removed_ms, let_go) VALUES ($1, $2, $3, $4, $5, $6)";
             values.text(output).number(arrived.stream(stream)?.0).number(signed(batch)).number(i64::from(frame));
+            values.maybe(removed_ms).number(i64::from(let_go));
         }
         Row::Letter { output, stream, batch, frame, line, reason, refused_ms, head, record } => {
             let record = record.octets().ok_or_else(|| broken("a dead letter is no hex digits"))?;
@@ -382,6 +423,17 @@ async fn take(connection: &mut SqliteConnection, arrived: &mut Arrived, row: Row
             sql = "INSERT INTO passage (output, stream, batch, frame, passed_ms, how) VALUES ($1, $2, $3, $4, $5, $6)";
             values.text(output).number(arrived.stream(stream)?.0).number(signed(batch)).number(i64::from(frame));
             values.number(passed_ms).number(i64::from(how));
+        }
+        Row::CountKind { stream, name, method, reason, passed_ms, trouble } => {
+            sql = "INSERT INTO count_kind (stream, name, method, reason, passed_ms, trouble) VALUES ($1, $2, $3, $4, $5, $6)";
+            values.number(arrived.stream(stream)?.0).text(name).text(method).text(reason).maybe(passed_ms);
+            values.maybe_text(trouble);
+        }
+        Row::Count { stream, name, key: digits, id, wanted_ms, tried_ms, value, taken_ms, trouble } => {
+            sql = "INSERT INTO count (kind, key, id, wanted_ms, tried_ms, value, taken_ms, trouble)
+                   VALUES ((SELECT id FROM count_kind WHERE stream = $1 AND name = $2), $3, $4, $5, $6, $7, $8, $9)";
+            values.number(arrived.stream(stream)?.0).text(name).octets(key(&digits)?).text(id).maybe(wanted_ms);
+            values.number(tried_ms).maybe(value.map(signed)).maybe(taken_ms).maybe_text(trouble);
         }
         Row::Fence { name, fence } => {
             sql = "INSERT INTO lease (name, owner, fence, until_ms) VALUES ($1, NULL, $2, 0)";

@@ -21,6 +21,7 @@ pub(super) async fn attach(
     let newest_stream = meet(connection, output, start, now_ms).await?;
     let row = stream::meet(connection, stream).await?;
     if let Some(position) = find(connection, output, row.id).await? {
+        take_again(connection, output, row.id).await?;
         return Ok(Attached { stream: stream.clone(), position });
     }
     let position = match start {
@@ -34,6 +35,18 @@ pub(super) async fn attach(
         passage::note(connection, output, row.id, position, (Passing::Began, now_ms)).await?;
     }
     Ok(Attached { stream: stream.clone(), position })
+}
+
+/// The output takes a stream that it may have left; it goes on where it stood.
+async fn take_again(connection: &mut SqliteConnection, output: &str, stream: i64) -> Result<(), Fault> {
+    sqlx::query(
+        "UPDATE position SET removed_ms = NULL, let_go = 0 WHERE output = $1 AND stream = $2 AND removed_ms IS NOT NULL",
+    )
+    .bind(output)
+    .bind(stream)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Puts an output that is known into a stream, unless it is there already.

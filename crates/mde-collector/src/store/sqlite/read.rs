@@ -61,19 +61,31 @@ pub(super) async fn frames(
     Ok(frames)
 }
 
-/// What waits for an output: whole batches behind its positions, and the rest of those it stands in.
+/// What waits for an output, in the streams that it takes.
 pub(super) async fn depth(connection: &mut SqliteConnection, output: &str) -> Result<Depth, Fault> {
+    waiting(connection, output, None).await
+}
+
+/// What waits for an output in one stream, which it may have left.
+pub(super) async fn depth_in(connection: &mut SqliteConnection, output: &str, stream: i64) -> Result<Depth, Fault> {
+    waiting(connection, output, Some(stream)).await
+}
+
+/// Whole batches behind the output's positions, and the rest of those it stands in.
+async fn waiting(connection: &mut SqliteConnection, output: &str, stream: Option<i64>) -> Result<Depth, Fault> {
     let parts: Vec<(i64, i64, Option<i64>)> = sqlx::query_as(
-        "SELECT coalesce(sum(batch.events), 0), coalesce(sum(batch.octets), 0), min(batch.stored_ms)
-         FROM position JOIN batch ON batch.stream = position.stream AND batch.number > position.batch
-         WHERE position.output = $1 AND batch.frames > 0
+        "WITH place AS (SELECT stream, batch, frame FROM position
+                        WHERE output = $1 AND CASE WHEN $2 IS NULL THEN removed_ms IS NULL ELSE stream = $2 END)
+         SELECT coalesce(sum(batch.events), 0), coalesce(sum(batch.octets), 0), min(batch.stored_ms)
+         FROM place JOIN batch ON batch.stream = place.stream AND batch.number > place.batch
+         WHERE batch.frames > 0
          UNION ALL
          SELECT coalesce(sum(frame.events), 0), coalesce(sum(length(frame.body)), 0), min(batch.stored_ms)
-         FROM position JOIN batch ON batch.stream = position.stream AND batch.number = position.batch
-         JOIN frame ON frame.batch = batch.id AND frame.seq > position.frame
-         WHERE position.output = $1",
+         FROM place JOIN batch ON batch.stream = place.stream AND batch.number = place.batch
+         JOIN frame ON frame.batch = batch.id AND frame.seq > place.frame",
     )
     .bind(output)
+    .bind(stream)
     .fetch_all(connection)
     .await?;
     Ok(parts.into_iter().fold(Depth::default(), |depth, (events, octets, oldest_ms)| Depth {

@@ -45,6 +45,15 @@ pub(super) fn named(tenant: String, service: String, query: String) -> StreamKey
     StreamKey { tenant, service, query: Some(query).filter(|query| !query.is_empty()) }
 }
 
+/// The name of a stream that has a row.
+pub(super) async fn named_by(connection: &mut SqliteConnection, id: i64) -> Result<StreamKey, Fault> {
+    let (tenant, service, query) = sqlx::query_as("SELECT tenant, service, query FROM stream WHERE id = $1")
+        .bind(id)
+        .fetch_one(connection)
+        .await?;
+    Ok(named(tenant, service, query))
+}
+
 /// The stream, if the store has met it.
 pub(super) async fn find(connection: &mut SqliteConnection, stream: &StreamKey) -> Result<Option<Row>, Fault> {
     Ok(sqlx::query_as("SELECT * FROM stream WHERE tenant = $1 AND service = $2 AND query = $3")

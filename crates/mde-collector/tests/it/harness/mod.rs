@@ -2,18 +2,26 @@
 //!
 //! When a bench is dropped, all that its processes said and wrote is searched for secrets: no test can forget it.
 
+mod disk;
+mod front;
 mod nats;
 mod openssl;
 mod process;
 mod receiver;
 mod rsyslog;
+mod socks;
+mod squid;
 mod telltale;
 
+pub use disk::SmallDisk;
+pub use front::{Front, NAME as FRONT, authority};
 pub use nats::{NatsServer, messages_behind};
 pub use openssl::TlsServer;
 pub use process::{Ended, Running, Signal};
 pub use receiver::Devo;
 pub use rsyslog::Rsyslog;
+pub use socks::Socks;
+pub use squid::Squid;
 
 use mde_sim::{Service, Sim, SimConfig};
 use process::Said;
@@ -91,7 +99,11 @@ impl Bench {
     /// Starts the binary in the folder, with these variables in its environment.
     pub fn launch_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
         self.hide_page();
-        let running = Running::start(self.folder.path(), arguments, environment);
+        self.heard(Running::start(self.folder.path(), arguments, environment))
+    }
+
+    /// Keeps what it says.
+    fn heard(&self, running: Running) -> Running {
         self.said.lock().expect("no panic").extend(running.said());
         running
     }
@@ -104,6 +116,23 @@ impl Bench {
         }
     }
 
+    /// `run` with these arguments, on a disk that only it sees.
+    pub fn run_on(&self, disk: &SmallDisk, arguments: &[&str]) -> Running {
+        self.hide_page();
+        let mut command = disk.enter(self.folder.path(), process::BINARY);
+        command.args(["run", "--config", "config.yaml"]).args(arguments);
+        self.heard(Running::collector(command.into()))
+    }
+
+    /// `run` with these arguments, which is not ended by a signal when a file of it may not grow any more.
+    pub fn run_unsignalled(&self, arguments: &[&str]) -> Running {
+        self.hide_page();
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#, process::BINARY, "run", "--config", "config.yaml"]);
+        command.args(arguments).current_dir(self.folder.path());
+        self.heard(Running::collector(command))
+    }
+
     /// Starts `run` with these arguments.
     pub fn run(&self, arguments: &[&str]) -> Running {
         self.launch(&[&["run", "--config", "config.yaml"], arguments].concat())
@@ -112,6 +141,13 @@ impl Bench {
     /// `run --once`, to its end.
     pub async fn once(&self) -> Ended {
         self.run(&["--once"]).ended().await
+    }
+
+    /// `state show`, as JSON.
+    pub async fn status(&self) -> Value {
+        let show = ["state", "show", "--format", "json", "--config", "config.yaml"];
+        let ended = self.launch(&show).ended().await.exits(0);
+        serde_json::from_str(&ended.stdout).expect("one JSON object")
     }
 
     /// What stands in the output file.

@@ -70,7 +70,7 @@ impl NatsServer {
         let told = async {
             loop {
                 let text = fs::read_to_string(&file).unwrap_or_default();
-                let found = text.split("nats://127.0.0.1:").nth(1).and_then(|rest| rest.split('"').next());
+                let found = text.split("://127.0.0.1:").nth(1).and_then(|rest| rest.split('"').next());
                 match found.and_then(|port| port.parse().ok()) {
                     Some(port) => return port,
                     None => sleep(Duration::from_millis(5)).await,

@@ -11,9 +11,15 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 pub use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit};
 
 /// A child that needs longer hangs. It guards against a suite that never ends; nothing is measured by it.
 const HANGS: Duration = Duration::from_secs(300);
+
+/// The collector's binary.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_mde-collector");
+/// Variables of whoever runs the tests that would change what is tested.
+const FOREIGN: &[&str] = &["RUST_LOG", "CONFIG_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 
 /// One stream of a child so far.
 pub struct Said(watch::Receiver<Vec<u8>>);
@@ -49,9 +55,19 @@ pub struct Ended {
 impl Running {
     /// Starts the binary in a folder, with these variables in its environment.
     pub fn start(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mde-collector"));
-        command.current_dir(folder).args(arguments).env_remove("RUST_LOG").env_remove("CONFIG_FILE");
-        command.envs(environment.iter().copied());
+        let mut command = Command::new(BINARY);
+        command.current_dir(folder).args(arguments).envs(environment.iter().copied());
+        Self::collector(command)
+    }
+
+    /// Starts the binary as the command says, without what the caller's environment wants of it.
+    pub fn collector(mut command: Command) -> Self {
+        for name in FOREIGN.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase()]) {
+            let given = command.as_std().get_envs().any(|(known, value)| known == name.as_str() && value.is_some());
+            if !given {
+                command.env_remove(name);
+            }
+        }
         command.stdin(Stdio::null());
         Self::of(command)
     }
@@ -88,11 +104,30 @@ impl Running {
         comes(&mut self.stdout, text).await;
     }
 
-    /// Sends a signal. The child has not been waited for, so its number is still its own.
+    /// Waits until it has given this on stdout; false where it ends without.
+    pub async fn gives_or_ends(&mut self, wanted: &str) -> bool {
+        timeout(HANGS, has(&mut self.stdout, wanted)).await.expect("it says something or ends")
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// The same as the system calls it. The child has not been waited for, so its number is still its own.
+    fn pid(&self) -> Pid {
+        i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a number of a process")
+    }
+
+    /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).expect("it runs");
-        let id = rustix::process::Pid::from_raw(id).expect("not 0");
-        rustix::process::kill_process(id, signal).expect("it is ours");
+        rustix::process::kill_process(self.pid(), signal).expect("it is ours");
+    }
+
+    /// From now on none of its files may grow beyond that; `None`: as far as they like again. Unit: octets.
+    pub fn limit_file_size(&self, octets: Option<u64>) {
+        let limit = Rlimit { current: octets, maximum: None };
+        rustix::process::prlimit(Some(self.pid()), Resource::Fsize, limit).expect("it is ours");
     }
 
     /// Waits for its end.
@@ -125,13 +160,17 @@ impl Ended {
 
 /// Waits until a stream has this text.
 async fn comes(stream: &mut watch::Receiver<Vec<u8>>, wanted: &str) {
-    let said = stream.wait_for(|said| said.windows(wanted.len()).any(|part| part == wanted.as_bytes()));
-    let found = timeout(HANGS, said).await.map(|found| found.is_ok());
+    let found = timeout(HANGS, has(stream, wanted)).await;
     match found {
         Ok(true) => {}
         Ok(false) => panic!("it ended without saying {wanted:?}: {}", text(stream)),
         Err(_) => panic!("it hangs without saying {wanted:?}: {}", text(stream)),
     }
+}
+
+/// Waits until a stream has this text; false where it ends without.
+async fn has(stream: &mut watch::Receiver<Vec<u8>>, wanted: &str) -> bool {
+    stream.wait_for(|said| said.windows(wanted.len()).any(|part| part == wanted.as_bytes())).await.is_ok()
 }
 
 /// What was said, as text.

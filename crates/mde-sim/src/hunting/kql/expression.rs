@@ -1,7 +1,8 @@
 //! Expressions over one row.
 
 use super::super::json;
-use crate::hunting::tables::{Column, Row};
+use crate::hunting::columns::{Column, Type};
+use crate::hunting::tables::Row;
 use crate::ledger::mark;
 use crate::odata::Value;
 use crate::ticks::Ticks;
@@ -38,6 +39,130 @@ pub(super) enum Expression {
     IsEmpty(Box<Expression>),
     /// Rounded down to a multiple.
     Bin(Box<Expression>, Box<Expression>),
+    /// Product, quotient or remainder.
+    Product(Arithmetic, Box<Expression>, Box<Expression>),
+    /// A function of its arguments.
+    Call(Function, Vec<Expression>),
+}
+
+/// What joins two numbers, beside sum and difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    /// Product.
+    Times,
+    /// Quotient.
+    Over,
+    /// Remainder.
+    Modulo,
+}
+
+impl Arithmetic {
+    /// Every one.
+    pub(super) const ALL: [Self; 3] = [Self::Times, Self::Over, Self::Modulo];
+
+    /// Its sign.
+    pub(super) fn sign(self) -> &'static str {
+        match self {
+            Self::Times => "*",
+            Self::Over => "/",
+            Self::Modulo => "%",
+        }
+    }
+
+    /// Its value. Of whole numbers it is whole; nothing is divided by 0.
+    fn of(self, left: &Value<'_>, right: &Value<'_>) -> Value<'static> {
+        let real = |value: &Value<'_>| match value {
+            Value::Integer(number) => Some(*number as f64),
+            Value::Float(number) => Some(*number),
+            _ => None,
+        };
+        if let (Value::Integer(left), Value::Integer(right)) = (left, right) {
+            let whole = match self {
+                Self::Times => left.checked_mul(*right),
+                Self::Over => left.checked_div(*right),
+                Self::Modulo => left.checked_rem_euclid(*right),
+            };
+            return whole.map_or(Value::Null, Value::Integer);
+        }
+        match (real(left), real(right)) {
+            (Some(left), Some(right)) => Value::Float(match self {
+                Self::Times => left * right,
+                Self::Over => left / right,
+                Self::Modulo => left.rem_euclid(right),
+            }),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// A function of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Function {
+    /// The second value where the first is true, else the third.
+    Iff,
+    /// The first value that is there.
+    Coalesce,
+    /// Texts one behind the other.
+    Concatenated,
+    /// A text in small letters.
+    Lower,
+    /// A text in capitals.
+    Upper,
+    /// A whole number.
+    Whole,
+    /// A number.
+    Real,
+    /// Letters of a text.
+    Length,
+}
+
+impl Function {
+    /// The function of this name with so many arguments.
+    pub(super) fn named(name: &str, arguments: usize) -> Option<Self> {
+        Some(match (name, arguments) {
+            ("iff" | "iif", 3) => Self::Iff,
+            ("coalesce", 1..) => Self::Coalesce,
+            ("strcat", 1..) => Self::Concatenated,
+            ("tolower", 1) => Self::Lower,
+            ("toupper", 1) => Self::Upper,
+            ("toint" | "tolong", 1) => Self::Whole,
+            ("toreal" | "todouble", 1) => Self::Real,
+            ("strlen", 1) => Self::Length,
+            _ => return None,
+        })
+    }
+
+    /// What it gives; none: what its last argument is.
+    pub(super) fn gives(self) -> Option<Type> {
+        match self {
+            Self::Iff | Self::Coalesce => None,
+            Self::Concatenated | Self::Lower | Self::Upper => Some(Type::String),
+            Self::Whole | Self::Length => Some(Type::Int64),
+            Self::Real => Some(Type::Double),
+        }
+    }
+
+    /// Its value for a row.
+    fn of(self, arguments: &[Expression], row: &Row) -> Value<'static> {
+        let value = |place: usize| arguments[place].of(row);
+        let written = |text: String| Value::Text(text.into());
+        match self {
+            Self::Iff => value(if arguments[0].holds(row) { 1 } else { 2 }),
+            Self::Coalesce => {
+                let there = arguments.iter().map(|argument| argument.of(row)).find(|value| !text(value).is_empty());
+                there.unwrap_or(Value::Null)
+            }
+            Self::Concatenated => written(arguments.iter().map(|argument| text(&argument.of(row))).collect()),
+            Self::Lower => written(text(&value(0)).to_lowercase()),
+            Self::Upper => written(text(&value(0)).to_uppercase()),
+            Self::Whole => match value(0) {
+                Value::Float(number) => Value::Integer(number as i64),
+                other => text(&other).parse().map_or(Value::Null, Value::Integer),
+            },
+            Self::Real => text(&value(0)).parse().map_or(Value::Null, Value::Float),
+            Self::Length => Value::Integer(text(&value(0)).chars().count() as i64),
+        }
+    }
 }
 
 /// How two values are compared.
@@ -92,6 +217,8 @@ impl Expression {
             Self::Hash(inner, limit) => Value::Integer((mark(text(&inner.of(row)).as_bytes()) % limit) as i64),
             Self::IsEmpty(inner) => truth(text(&inner.of(row)).is_empty()),
             Self::Bin(value, step) => bin(&value.of(row), &step.of(row)),
+            Self::Product(how, left, right) => how.of(&left.of(row), &right.of(row)),
+            Self::Call(function, arguments) => function.of(arguments, row),
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) struct Piece {
 }
 
 /// Signs of two characters; the rest have one.
-const PAIRS: [&str; 6] = ["==", "!=", "=~", "!~", ">=", "<="];
+const PAIRS: [&str; 7] = ["==", "!=", "=~", "!~", ">=", "<=", ".."];
 
 /// Cuts a query into pieces. Comments end with their line.
 pub(super) fn pieces(query: &str) -> Result<Vec<Piece>, KqlError> {
@@ -68,7 +68,8 @@ fn token(rest: &str) -> Option<(Token, usize)> {
     if first.is_ascii_digit() {
         return number(rest);
     }
-    if first.is_alphabetic() || first == '_' || first == '!' && rest[1..].starts_with(char::is_alphabetic) {
+    if first.is_alphabetic() || matches!(first, '_' | '$') || first == '!' && rest[1..].starts_with(char::is_alphabetic)
+    {
         let skipped = first.len_utf8();
         let end = rest[skipped..].find(|letter| !in_word(letter)).map_or(rest.len(), |end| end + skipped);
         let word = &rest[..end];
@@ -82,7 +83,7 @@ fn token(rest: &str) -> Option<(Token, usize)> {
     if let Some(pair) = PAIRS.iter().find(|pair| rest.starts_with(**pair)) {
         return Some((Token::Sign((*pair).to_owned()), pair.len()));
     }
-    "|,();=<>+-*~".contains(first).then(|| (Token::Sign(first.to_string()), 1))
+    "|,();=<>+-*~/%.".contains(first).then(|| (Token::Sign(first.to_string()), 1))
 }
 
 /// A text in single or double quotes, with `\` before special letters, or behind `@` as it stands.

@@ -1,18 +1,25 @@
-//! The part of the query language that is understood: one table, and operators one behind the other.
+//! The part of the query language that is understood: a table, operators one behind the other, and other tables joined to it.
 //!
-//! `let name = value;`, `where`, `project`, `extend`, `distinct`, `take`, `limit`, `top`, `count`, `summarize`, `order by`, comments.
+//! `let` of values and tables, `where`, `project` (`-away`, `-keep`, `-rename`), `extend`, `distinct`, `take`, `limit`, `top`, `count`,
+//! `summarize`, `join`, `lookup`, `order by`, comments.
 //! Names are resolved while reading, so that a query with a column that is not there is refused before it runs.
 
 mod expression;
+mod figure;
+mod join;
 mod lexer;
 mod parser;
 mod run;
+mod scalar;
 
 pub(crate) use parser::parse;
-pub(crate) use run::run;
+pub(crate) use run::{Moment, run};
 
-use super::tables::{Column, Table};
+use super::columns::Column;
+use super::tables::Table;
 use expression::Expression;
+use figure::Figure;
+use join::{Join, JoinKind};
 
 /// A query that is refused with 400. The text is its message.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +43,7 @@ impl KqlError {
 }
 
 /// A query that can be run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Query {
     /// Its table.
     pub(crate) table: &'static Table,
@@ -47,7 +54,7 @@ pub(crate) struct Query {
 }
 
 /// An operator.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Step {
     /// Lets rows through.
     Where(Expression),
@@ -58,20 +65,16 @@ enum Step {
     /// Rows in order of expressions, each downwards or not.
     Sort(Vec<(Expression, bool)>),
     /// One row for each group, of its expressions and its figures.
-    Summarize(Vec<Expression>, Vec<Figure>),
-}
-
-/// A figure over the rows of a group.
-#[derive(Debug)]
-enum Figure {
-    /// Their number.
-    Count,
-    /// The number of different values.
-    Distinct(Expression),
-    /// The least value.
-    Least(Expression),
-    /// The greatest value.
-    Greatest(Expression),
+    Summarize {
+        /// What makes a group.
+        groups: Vec<Expression>,
+        /// What is said of it.
+        figures: Vec<Figure>,
+        /// The place of a group's expression whose equal values follow each other: no group needs to be kept behind them.
+        together: Option<usize>,
+    },
+    /// Rows together with those of another query that have the same keys.
+    Join(Join),
 }
 
 #[cfg(test)]

@@ -1,41 +1,48 @@
-//! Runs a query: rows flow through its steps one by one; only groups and orders hold them.
+//! Runs a query: rows flow through its steps one by one; only groups, orders and the right side of a join hold them.
 
-use super::expression::{order, text};
-use super::{Figure, Query, Step};
+use super::expression::{Expression, order, text};
+use super::figure::{Figure, Known};
+use super::{Query, Step};
 use crate::config::HuntingConfig;
 use crate::estate::View;
 use crate::hunting::tables::Row;
 use crate::odata::Value;
 use crate::ticks::Ticks;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 /// Rows one by one.
-type Rows<'a> = Box<dyn Iterator<Item = Row> + Send + 'a>;
+pub(super) type Rows<'a> = Box<dyn Iterator<Item = Row> + Send + 'a>;
 
-/// The rows of a query at the view's moment, within a span of time that is asked for beside it.
-pub(crate) fn run<'a>(
-    query: &'a Query,
-    view: &'a View,
-    config: &HuntingConfig,
-    within: &RangeInclusive<Ticks>,
-) -> Rows<'a> {
+/// What a query is run over.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    /// The tenant.
+    pub(crate) view: &'a View,
+    /// Tables and limits.
+    pub(crate) config: &'a HuntingConfig,
+    /// The span of time that is asked for beside the query.
+    pub(crate) within: &'a RangeInclusive<Ticks>,
+}
+
+/// The rows of a query.
+pub(crate) fn run<'a>(query: &'a Query, moment: Moment<'a>) -> Rows<'a> {
     let time = query.table.place("Timestamp");
     // The first conditions say where to look at all.
-    let mut range = within.clone();
+    let mut range = moment.within.clone();
     for step in &query.steps {
         let (Step::Where(condition), Some(time)) = (step, time) else { break };
         let narrower = condition.range(time);
         range = *range.start().max(narrower.start())..=*range.end().min(narrower.end());
     }
-    let rows: Rows<'a> = query.table.rows(view, config, range);
-    query.steps.iter().fold(rows, |rows, step| step.apply(rows))
+    let rows: Rows<'a> = query.table.rows(moment.view, moment.config, range);
+    query.steps.iter().fold(rows, |rows, step| step.apply(rows, moment))
 }
 
 impl Step {
     /// The rows behind this step.
-    fn apply<'a>(&'a self, rows: Rows<'a>) -> Rows<'a> {
+    fn apply<'a>(&'a self, rows: Rows<'a>, moment: Moment<'a>) -> Rows<'a> {
         match self {
             Self::Where(condition) => Box::new(rows.filter(|row| condition.holds(row))),
             Self::Project(columns) => Box::new(rows.map(|row| columns.iter().map(|column| column.of(&row)).collect())),
@@ -51,76 +58,50 @@ impl Step {
                 });
                 Box::new(rows.into_iter())
             }
-            Self::Summarize(groups, figures) => {
-                let mut found: BTreeMap<Vec<String>, (Row, Vec<Figures>)> = BTreeMap::new();
-                if groups.is_empty() {
-                    found.insert(Vec::new(), (Row::new(), empty(figures)));
-                }
-                for row in rows {
-                    let key: Row = groups.iter().map(|group| group.of(&row)).collect();
-                    let name = key.iter().map(text).collect();
-                    let (_, counted) = found.entry(name).or_insert_with(|| (key, empty(figures)));
-                    for (figure, counted) in figures.iter().zip(counted) {
-                        counted.count(figure, &row);
-                    }
-                }
-                Box::new(found.into_values().map(move |(mut row, counted)| {
-                    row.extend(figures.iter().zip(counted).map(|(figure, counted)| counted.value(figure)));
-                    row
-                }))
+            Self::Summarize { groups, figures, together: None } => {
+                Box::new(summarized(rows, groups, figures).into_iter())
             }
+            Self::Summarize { groups, figures, together: Some(place) } => {
+                let mut rows = rows.peekable();
+                let parts = std::iter::from_fn(move || {
+                    let first = rows.next()?;
+                    let value = first[*place].clone();
+                    let others = std::iter::from_fn(|| rows.next_if(|row| row[*place] == value));
+                    Some(summarized(std::iter::once(first).chain(others), groups, figures))
+                });
+                Box::new(parts.flatten())
+            }
+            Self::Join(join) => join.apply(rows, moment),
         }
     }
 }
 
-/// What is known of a group.
-#[derive(Default)]
-struct Figures {
-    /// Rows.
-    count: i64,
-    /// Different values.
-    different: BTreeSet<String>,
-    /// The least or greatest value.
-    extreme: Option<Value<'static>>,
-}
-
-/// Nothing counted yet.
-fn empty(figures: &[Figure]) -> Vec<Figures> {
-    figures.iter().map(|_| Figures::default()).collect()
-}
-
-impl Figures {
-    /// Counts a row.
-    fn count(&mut self, figure: &Figure, row: &Row) {
-        self.count += 1;
-        let mut keep = |value: Value<'static>, wanted: Ordering| {
-            let better = self.extreme.as_ref().is_none_or(|known| total(&value, known) == wanted);
-            if better && value != Value::Null {
-                self.extreme = Some(value);
-            }
-        };
-        match figure {
-            Figure::Count => {}
-            Figure::Distinct(inner) => {
-                self.different.insert(text(&inner.of(row)));
-            }
-            Figure::Least(inner) => keep(inner.of(row), Ordering::Less),
-            Figure::Greatest(inner) => keep(inner.of(row), Ordering::Greater),
+/// The groups of rows: one row for each, in no order that means anything.
+fn summarized(rows: impl Iterator<Item = Row>, groups: &[Expression], figures: &[Figure]) -> Vec<Row> {
+    let empty = || figures.iter().map(|_| Known::default()).collect::<Vec<_>>();
+    let mut found: BTreeMap<Vec<String>, (Row, Vec<Known>)> = BTreeMap::new();
+    if groups.is_empty() {
+        found.insert(Vec::new(), (Row::new(), empty()));
+    }
+    for row in rows {
+        let key: Row = groups.iter().map(|group| group.of(&row)).collect();
+        let name = key.iter().map(text).collect();
+        let (_, known) = found.entry(name).or_insert_with(|| (key, empty()));
+        for (figure, known) in figures.iter().zip(known) {
+            known.count(figure, &row);
         }
     }
-
-    /// The figure.
-    fn value(self, figure: &Figure) -> Value<'static> {
-        match figure {
-            Figure::Count => Value::Integer(self.count),
-            Figure::Distinct(_) => Value::Integer(self.different.len() as i64),
-            Figure::Least(_) | Figure::Greatest(_) => self.extreme.unwrap_or(Value::Null),
+    let finished = found.into_values().map(|(mut row, known)| {
+        for (figure, known) in figures.iter().zip(known) {
+            known.append(figure, &mut row);
         }
-    }
+        row
+    });
+    finished.collect()
 }
 
 /// Order of any two values: null before all others.
-fn total(left: &Value<'_>, right: &Value<'_>) -> Ordering {
+pub(super) fn total(left: &Value<'_>, right: &Value<'_>) -> Ordering {
     match (left, right) {
         (Value::Null, Value::Null) => Ordering::Equal,
         (Value::Null, _) => Ordering::Less,

@@ -12,14 +12,14 @@ use crate::{AlertConfig, HuntingConfig, SimClock};
 fn view() -> View {
     let clock = SimClock::manual("2026-11-24T12:00:00Z".parse().unwrap());
     let config = AlertConfig { count: 0, ..AlertConfig::default() };
-    let recipe = Recipe { seed: 3, tenant_id: "t".to_owned(), config };
+    let recipe = Recipe { seed: 3, tenant_id: "t".to_owned(), config, graph: crate::config::GraphConfig::default() };
     World::new(recipe, Plan::of(&SimConfig { seed: 3, ..SimConfig::default() }), clock).view()
 }
 
 /// The rows of a query.
 fn found(view: &View, query: &str) -> Vec<Row> {
     let query = parse(query, view.now).unwrap_or_else(|error| panic!("{query}: {error}"));
-    run(&query, view, &HuntingConfig::default(), &EVER).collect()
+    run(&query, Moment { view, config: &HuntingConfig::default(), within: &EVER }).collect()
 }
 
 /// How many rows a query has.
@@ -151,6 +151,10 @@ fn what_is_no_query_is_refused_with_the_place() {
         "DeviceInfo | where",
         "DeviceInfo | take x",
         "DeviceInfo | join DeviceInfo",
+        "DeviceInfo | join kind=sideways DeviceInfo on DeviceId",
+        "DeviceInfo | join DeviceInfo on CveId",
+        "DeviceInfo | summarize arg_max(*) by DeviceId",
+        "DeviceInfo | project-sideways DeviceId",
         "DeviceInfo | where DeviceId == 'open",
         "DeviceInfo; DeviceInfo",
         "let x = ; DeviceInfo",
@@ -173,6 +177,124 @@ fn comments_and_semicolons_change_nothing() {
     ] {
         assert_eq!(count(same), plain, "{same}");
     }
+}
+
+#[test]
+fn the_newest_row_of_each_machine_is_found_and_partial_ones_can_be_left_out() {
+    let view = view();
+    let newest = "summarize arg_max(Timestamp, *) by DeviceId";
+    let all = found(&view, &format!("DeviceInfo | {newest}"));
+    let whole = found(&view, &format!("DeviceInfo | where Timestamp > ago(30d) and isnotempty(OSPlatform) | {newest}"));
+    assert_eq!((all.len(), whole.len()), (200, 200));
+    let query = parse(&format!("DeviceInfo | {newest}"), view.now).unwrap();
+    let names: Vec<_> = query.columns.iter().map(|column| column.name.as_ref()).collect();
+    assert_eq!(names[..3], ["DeviceId", "Timestamp", "DeviceName"]);
+    assert_eq!(names.len(), query.table.columns.len());
+    let platform = names.iter().position(|name| *name == "OSPlatform").unwrap();
+    let partial = all.iter().filter(|row| row[platform] == Value::Text("".into())).count();
+    assert!(partial > 20, "heartbeats hide the whole rows of {partial} machines");
+    assert!(whole.iter().all(|row| row[platform] != Value::Text("".into())));
+    // The same in parts, and with fewer columns under names of their own.
+    let mut parts = 0;
+    for part in 0..4 {
+        parts += count(&format!("DeviceInfo | where hash(DeviceId, 4) == {part} | {newest}"));
+    }
+    assert_eq!(parts, 200);
+    let few =
+        parse("DeviceInfo | summarize Seen = arg_max(Timestamp, OSPlatform), take_any(PublicIP) by DeviceId", view.now);
+    let few = few.unwrap();
+    let names: Vec<_> = few.columns.iter().map(|column| column.name.as_ref()).collect();
+    assert_eq!(names, ["DeviceId", "Seen", "OSPlatform", "PublicIP"]);
+}
+
+#[test]
+fn only_groups_that_span_machines_are_held_until_the_end() {
+    let held = |query: &str| {
+        let query = parse(query, view().now).unwrap();
+        let is_held = |step: &Step| matches!(step, Step::Summarize { together: None, .. });
+        query.steps.iter().filter(|step| is_held(step)).count()
+    };
+    assert_eq!(held("DeviceInfo | where OSPlatform != '' | summarize arg_max(Timestamp, *) by DeviceId"), 0);
+    assert_eq!(
+        held("DeviceTvmSoftwareInventory | distinct DeviceId, SoftwareName | summarize count() by SoftwareName"),
+        1
+    );
+    assert_eq!(held("DeviceTvmSoftwareInventory | distinct SoftwareName"), 1);
+    assert_eq!(held("DeviceInfo | order by Timestamp | distinct DeviceId"), 1, "after an order machines are mixed");
+    assert_eq!(held("DeviceLogonEvents | distinct DeviceId"), 1, "events of machines are mixed");
+    // Both ways find the same groups.
+    let view = view();
+    let sorted = |query: &str| {
+        let mut rows: Vec<_> = found(&view, query).iter().map(|row| format!("{row:?}")).collect();
+        rows.sort_unstable();
+        rows
+    };
+    let count = "summarize count(), max(SoftwareVersion) by DeviceId, SoftwareVendor";
+    let one_by_one = sorted(&format!("DeviceTvmSoftwareInventory | {count}"));
+    assert_eq!(one_by_one, sorted(&format!("DeviceTvmSoftwareInventory | order by SoftwareName | {count}")));
+    assert!(one_by_one.len() > 1_000);
+}
+
+#[test]
+fn joins_are_what_nested_loops_would_find() {
+    let view = view();
+    let (left, right) = (
+        "DeviceTvmSoftwareVulnerabilities | where SoftwareVendor == 'microsoft'",
+        "DeviceTvmSoftwareVulnerabilitiesKB | where CvssScore >= 7.5",
+    );
+    let cves = |query: &str| -> Vec<String> {
+        let rows = found(&view, &format!("{query} | project CveId"));
+        rows.iter().map(|row| super::expression::text(&row[0])).collect()
+    };
+    let (ours, theirs) = (cves(left), cves(right));
+    let with_pair = ours.iter().filter(|cve| theirs.contains(cve)).count();
+    let without = ours.len() - with_pair;
+    let different: std::collections::BTreeSet<_> = ours.iter().filter(|cve| theirs.contains(cve)).collect();
+    assert!(with_pair > 50 && without > 50);
+    for (kind, expected) in [
+        ("kind=inner", with_pair),
+        ("", different.len()),
+        ("kind=leftouter", ours.len()),
+        ("kind=leftsemi", with_pair),
+        ("kind=leftanti hint.strategy=broadcast", without),
+    ] {
+        assert_eq!(count(&format!("{left} | join {kind} ({right}) on CveId")), expected, "{kind}");
+    }
+    let query = format!("{left} | join kind=inner ({right}) on $left.CveId == $right.CveId");
+    let names: Vec<_> = parse(&query, view.now).unwrap().columns.iter().map(|column| column.name.to_string()).collect();
+    assert!(names.contains(&"CveId1".to_owned()) && names.contains(&"VulnerabilitySeverityLevel1".to_owned()));
+    let looked_up = parse(&format!("{left} | lookup ({right}) on CveId"), view.now).unwrap();
+    assert!(!looked_up.columns.iter().any(|column| column.name == "CveId1"));
+    let named = format!("let bad = {right}; let ours = materialize({left}); ours | join kind=inner bad on CveId");
+    assert_eq!(count(&named), with_pair);
+    // In any order of hash parts too.
+    let parts: usize = (0..3).map(|part| count(&format!("{left} | where hash(DeviceId) % 3 == {part}"))).sum();
+    assert_eq!(parts, ours.len());
+}
+
+#[test]
+fn figures_and_functions_give_what_they_say() {
+    let view = view();
+    let one = |query: &str| found(&view, query).remove(0).remove(0);
+    let failed = count("DeviceLogonEvents | where ActionType == 'LogonFailed'") as i64;
+    assert_eq!(one("DeviceLogonEvents | summarize countif(ActionType == 'LogonFailed')"), Value::Integer(failed));
+    let sum = "DeviceLogonEvents | extend one = iff(ActionType == 'LogonFailed', 1, 0) | summarize sum(one)";
+    assert_eq!(one(sum), Value::Integer(failed));
+    assert_eq!(
+        one("DeviceLogonEvents | summarize make_set(tolower(ActionType))"),
+        Value::Text(r#"["logonfailed","logonsuccess"]"#.into())
+    );
+    assert_eq!(
+        one("DeviceInfo | take 1 | project strcat('a', toint('7') * 3 % 4, coalesce('', 'b'))"),
+        Value::Text("a1b".into())
+    );
+    let narrow = "DeviceLogonEvents | where Timestamp between (datetime(2026-11-23T06:00:00Z) .. datetime(2026-11-23T07:00:00Z))";
+    assert!((50..=70).contains(&count(narrow)));
+    let columns = |query: &str| parse(query, view.now).unwrap().columns.len();
+    let all = columns("DeviceInfo");
+    assert_eq!(columns("DeviceInfo | project-away DeviceId, DeviceName"), all - 2);
+    assert_eq!(columns("DeviceInfo | project-keep DeviceId, DeviceName"), 2);
+    assert_eq!(columns("DeviceInfo | project-rename Id = DeviceId | project Id"), 1);
 }
 
 proptest::proptest! {

@@ -88,8 +88,11 @@ fn measure_throughput() {
             let end = output.close(PATIENCE).await.expect("closed").through;
             let (wall, used) = (wall.elapsed().as_secs_f64(), (processor_time() - before).as_secs_f64());
             assert_eq!(end, output.handed);
-            header::encode(frame, config::DateForm::Iso, "collector", &mut output.wire);
-            let ratio = output.wire.len() as f64 / output.packer.pack(&output.wire).len() as f64;
+            let mut octets = Vec::new();
+            header::encode(frame, config::DateForm::Iso, "collector", &mut octets);
+            let plain = octets.len() as f64;
+            output.packer.pack(&mut octets);
+            let ratio = plain / octets.len() as f64;
             let events = frames as f64 * EVENTS as f64;
             println!(
                 "{name}: {:.0} events/s, {:.2} CPU s per million events, {:.0} MB/s of events, {ratio:.1} to 1",
@@ -97,6 +100,69 @@ fn measure_throughput() {
                 used / events * 1e6,
                 end.0 as f64 / wall / 1e6
             );
+        });
+    }
+}
+
+/// Lanes at work at the same time: a receiver that takes its time on each connection, as one far away does.
+#[test]
+#[ignore = "a measurement, not a claim"]
+fn measure_throughput_of_several_connections() {
+    const FRAMES: usize = 160;
+    for connections in [1, 2, 4] {
+        beside(Kind { connections, ..TLS }, Plan::Far, async |config: config::Devo| {
+            let mut output = Devo::new(config);
+            let streams: Vec<_> = (0..4).map(|number| of_stream(&alerts(), number)).collect();
+            let wall = Instant::now();
+            for number in 0..FRAMES {
+                output.write(&streams[number % streams.len()]).await.expect("written");
+            }
+            let end = output.close(PATIENCE * 10).await.expect("closed").through;
+            assert_eq!(end, output.handed);
+            let wall = wall.elapsed().as_secs_f64();
+            println!("{connections} connections to a far receiver: {:.0} events/s", (FRAMES * EVENTS) as f64 / wall);
+        });
+    }
+}
+
+/// The same frame in another stream.
+fn of_stream(frame: &StoredFrame, number: usize) -> StoredFrame {
+    let head = BatchHead { input: format!("tenant{number}"), ..(*frame.head).clone() };
+    StoredFrame { head: Arc::new(head), ..frame.clone() }
+}
+
+/// Devo's public Python package with the same events and the same receiver. `DEVO_SDK_PYTHON` names an interpreter that
+/// has it; xtask/devo-sdk says how to make one.
+#[test]
+#[ignore = "a measurement, not a claim"]
+fn measure_the_public_python_package() {
+    let Some(python) = std::env::var_os("DEVO_SDK_PYTHON") else {
+        println!("devo-sdk: not measured, DEVO_SDK_PYTHON names no interpreter");
+        return;
+    };
+    let folder = tempfile::TempDir::new().expect("folder");
+    let events = folder.path().join("events.ndjson");
+    std::fs::write(&events, alerts().body).expect("written");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/devo-sdk/send.py");
+    for (name, kind, level, count) in [
+        ("TCP", PLAIN, "none", 40_000),
+        ("TLS", TLS, "none", 40_000),
+        ("TLS, gzip level 1", TLS, "1", 20_000),
+        ("TLS, gzip level 6", TLS, "6", 10_000),
+    ] {
+        beside(kind, Plan::Discard, async |config: config::Devo| {
+            let mut command = std::process::Command::new(&python);
+            command.args([script, "127.0.0.1", &config.port.to_string()]).arg(&events);
+            command.args([&count.to_string(), level]);
+            if let Some(config::Tls { identity: Some(identity), chain: Some(chain), .. }) = &config.tls {
+                command.args([&identity.key, &identity.cert, chain]);
+            }
+            let done = command.output().expect("the interpreter starts");
+            let said = String::from_utf8_lossy(&done.stdout);
+            let figures: Vec<f64> = said.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+            let [wall, used] = figures[..] else { panic!("{}", String::from_utf8_lossy(&done.stderr)) };
+            let (rate, cost) = (f64::from(count) / wall, used / f64::from(count) * 1e6);
+            println!("devo-sdk, {name}: {rate:.0} events/s, {cost:.2} CPU s per million events");
         });
     }
 }

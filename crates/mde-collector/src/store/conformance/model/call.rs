@@ -49,6 +49,10 @@ pub(super) enum Call {
         stream: usize,
         start: usize,
     },
+    Leave {
+        output: usize,
+        stream: usize,
+    },
     Advance {
         lease: usize,
         output: usize,
@@ -127,6 +131,7 @@ pub(super) fn calls() -> impl Strategy<Value = Call> {
         1 => (lease.clone(), stream.clone()).prop_map(|(lease, stream)| Call::StartAgain { lease, stream }),
         4 => (0..OUTPUTS.len(), 0..=STREAMS, 0..5_usize)
             .prop_map(|(output, stream, start)| Call::Attach { output, stream, start }),
+        2 => (0..OUTPUTS.len(), stream).prop_map(|(output, stream)| Call::Leave { output, stream }),
         6 => (
             (lease, 0..OUTPUTS.len(), 0..=STREAMS, 0..6_u64, 0..3_u32, any::<bool>()),
             vec((any_index.clone(), any_index), 0..3),

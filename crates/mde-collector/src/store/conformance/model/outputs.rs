@@ -2,7 +2,7 @@
 
 use super::super::{Frame, Position, StartAt, StreamKey, at};
 use super::state::{Model, ModelLetter, ModelOutput, ModelStream, name};
-use crate::store::{Depth, Jump, OutputState, REMOVED_KEPT};
+use crate::store::{Depth, Jump, OutputState, REMOVED_KEPT, Removed};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Beyond everything.
@@ -12,6 +12,13 @@ const END: Position = Position::after_batch(u64::MAX);
 fn octets_through(stream: &ModelStream, through: Position) -> u64 {
     let passed = stream.frames.iter().filter(|((batch, frame), _)| at(*batch, *frame) <= through);
     passed.map(|(_, (_, octets, _))| *octets).sum()
+}
+
+impl ModelOutput {
+    /// Whether pulling may have to wait for it there.
+    fn needs(&self, stream: usize) -> bool {
+        self.removed_ms.is_none() && !self.left.contains_key(&stream)
+    }
 }
 
 impl Model {
@@ -39,6 +46,7 @@ impl Model {
         let known = self.outputs.entry(output).or_insert_with(fresh);
         known.used_ms = now_ms;
         known.removed_ms = None;
+        known.left.remove(&stream);
         if let Some(position) = known.positions.get(&stream) {
             return *position;
         }
@@ -70,6 +78,7 @@ impl Model {
             let taken = self.outputs[heir].positions.clone();
             let Some(left) = self.outputs.get_mut(old) else { continue };
             left.positions.retain(|stream, _| !taken.contains_key(stream));
+            left.left.retain(|stream, _| !taken.contains_key(stream));
             let (letters, gone) = (std::mem::take(&mut left.letters), left.positions.is_empty());
             let heirs = &mut self.outputs.get_mut(heir).expect("listed above").letters;
             for (serial, letter) in letters {
@@ -84,14 +93,39 @@ impl Model {
                 self.outputs.get_mut(heir).expect("listed above").lost_events += lost_events;
             }
         }
+        self.hand_over_left();
         self.outputs.values_mut().for_each(|output| output.heir_of = None);
+    }
+
+    /// What an output has left to one that began where it stood goes with it.
+    fn hand_over_left(&mut self) {
+        let mut handed = Vec::new();
+        for heir in self.outputs.values().filter(|heir| heir.removed_ms.is_none()) {
+            let taken = heir.positions.keys().filter(|stream| !heir.left.contains_key(stream));
+            handed.extend(heir.heir_of.into_iter().flat_map(|old| taken.clone().map(move |stream| (old, *stream))));
+        }
+        for (old, stream) in handed {
+            let Some(old) = self.outputs.get_mut(old) else { continue };
+            if old.left.remove(&stream).is_some() {
+                old.positions.remove(&stream);
+            }
+        }
+    }
+
+    /// The output takes that stream no more.
+    pub(super) fn leave(&mut self, output: &str, stream: usize, now_ms: i64) {
+        let Some(known) = self.outputs.get_mut(output) else { return };
+        if known.positions.contains_key(&stream) {
+            known.left.entry(stream).or_insert((now_ms, true));
+        }
     }
 
     /// Removes what all outputs have passed. Returns its octets.
     pub(super) fn free(&mut self) -> u64 {
         let mut freed = 0;
         for stream in self.met.clone() {
-            let passed = self.slowest(stream, |_, _| true).unwrap_or(END);
+            let holds = |output: &ModelOutput| output.left.get(&stream).is_none_or(|(_, holds)| *holds);
+            let passed = self.slowest(stream, |_, output| holds(output)).unwrap_or(END);
             let known = self.streams.get_mut(&stream).expect("met");
             if !self.outputs.is_empty() {
                 freed += octets_through(known, passed);
@@ -103,7 +137,7 @@ impl Model {
 
     /// Octets that configured outputs have passed.
     fn passed_bytes(&self) -> u64 {
-        let passed = |stream| self.slowest(stream, |_, output| output.removed_ms.is_none()).unwrap_or(END);
+        let passed = |stream| self.slowest(stream, |_, output| output.needs(stream)).unwrap_or(END);
         self.streams.iter().map(|(stream, known)| octets_through(known, passed(*stream))).sum()
     }
 
@@ -125,21 +159,50 @@ impl Model {
         })
     }
 
-    /// Those that must go, as they were.
-    pub(super) fn let_go(&mut self, now_ms: i64, max_bytes: u64) -> Vec<OutputState> {
+    /// What is removed and not let go: since when, when the output was used, which, and in which stream.
+    fn all_removed(&self) -> Vec<(i64, i64, &'static str, Option<usize>)> {
+        let mut removed = Vec::new();
+        for (name, output) in &self.outputs {
+            removed.extend(output.removed_ms.map(|removed_ms| (removed_ms, output.used_ms, *name, None)));
+            let left = output.left.iter().filter(|(_, (_, holds))| *holds);
+            removed.extend(left.map(|(stream, (removed_ms, _))| (*removed_ms, output.used_ms, *name, Some(*stream))));
+        }
+        let met = |stream: Option<usize>| stream.and_then(|stream| self.met.iter().position(|met| *met == stream));
+        removed.sort_by_key(|(removed_ms, used_ms, name, stream)| (*removed_ms, *used_ms, *name, met(*stream)));
+        removed
+    }
+
+    /// As it is told.
+    pub(super) fn removed(&self) -> Vec<Removed> {
+        let told = |(removed_ms, _, output, stream): (i64, i64, &str, Option<usize>)| Removed {
+            output: output.to_owned(),
+            stream: stream.map(name),
+            depth: match stream {
+                Some(stream) => self.depth_in(&self.outputs[output], &[stream]),
+                None => self.depth(output),
+            },
+            removed_ms,
+        };
+        self.all_removed().into_iter().map(told).collect()
+    }
+
+    /// What must go, as it was.
+    pub(super) fn let_go(&mut self, now_ms: i64, max_bytes: u64) -> Vec<Removed> {
         let mut gone = Vec::new();
         loop {
             self.free();
-            let removed = self
-                .outputs
-                .iter()
-                .filter_map(|(name, output)| output.removed_ms.map(|removed_ms| (removed_ms, output.used_ms, *name)));
-            let Some((removed_ms, _, name)) = removed.min() else { return gone };
+            let Some((removed_ms, _, name, stream)) = self.all_removed().first().copied() else { return gone };
             let over = u128::from(now_ms.abs_diff(removed_ms)) >= REMOVED_KEPT.as_millis();
             if !over && self.passed_bytes() <= max_bytes {
                 return gone;
             }
-            gone.extend(self.drop_output(name));
+            gone.push(self.removed().swap_remove(0));
+            match stream {
+                None => drop(self.drop_output(name)),
+                Some(stream) => {
+                    self.outputs.get_mut(name).expect("listed").left.insert(stream, (removed_ms, false));
+                }
+            }
         }
     }
 
@@ -147,7 +210,7 @@ impl Model {
     pub(super) fn jump(&mut self, optional: &BTreeSet<&str>, bytes: u64) -> Vec<Jump> {
         let mut candidates = Vec::new();
         for (order, stream) in self.met.iter().enumerate() {
-            let live = |output: &ModelOutput| output.removed_ms.is_none();
+            let live = |output: &ModelOutput| output.needs(*stream);
             let behind = self.slowest(*stream, |name, output| live(output) && optional.contains(name));
             let needed = self.slowest(*stream, |name, output| live(output) && !optional.contains(name)).unwrap_or(END);
             let mut batches: BTreeMap<u64, (i64, u64, u32)> = BTreeMap::new();
@@ -171,8 +234,9 @@ impl Model {
             passed += octets;
             let target = Position::after_batch(batch);
             for (name, output) in self.outputs.iter_mut().filter(|(name, _)| optional.contains(*name)) {
+                let needs = output.needs(stream);
                 let Some(position) = output.positions.get_mut(&stream) else { continue };
-                if output.removed_ms.is_none() && *position < target {
+                if needs && *position < target {
                     let jumped = self.streams[&stream]
                         .frames
                         .iter()
@@ -235,13 +299,19 @@ impl Model {
         letters.len() as u64
     }
 
-    /// What should wait for an output.
+    /// What should wait for an output, in the streams that it takes.
     pub(super) fn depth(&self, output: &str) -> Depth {
+        let Some(known) = self.outputs.get(output) else { return Depth::default() };
+        let taken = known.positions.keys().filter(|stream| !known.left.contains_key(stream));
+        self.depth_in(known, &taken.copied().collect::<Vec<_>>())
+    }
+
+    /// What should wait for it in these streams.
+    fn depth_in(&self, output: &ModelOutput, streams: &[usize]) -> Depth {
         let mut depth = Depth::default();
-        let Some(known) = self.outputs.get(output) else { return depth };
-        for (stream, position) in &known.positions {
+        for stream in streams {
             for ((batch, seq), (frame, octets, stored_ms)) in &self.streams[stream].frames {
-                if at(*batch, *seq) > *position {
+                if at(*batch, *seq) > output.positions[stream] {
                     depth.events += u64::from(frame.events);
                     depth.bytes += octets;
                     depth.oldest_ms = Some(depth.oldest_ms.map_or(*stored_ms, |oldest_ms| oldest_ms.min(*stored_ms)));

@@ -45,6 +45,8 @@ pub(super) struct ModelOutput {
     /// Streams that were met before the output.
     pub(super) older: BTreeSet<usize>,
     pub(super) positions: BTreeMap<usize, Position>,
+    /// Streams that it takes no more: since when, and whether it still holds their frames.
+    pub(super) left: BTreeMap<usize, (i64, bool)>,
     pub(super) used_ms: i64,
     pub(super) removed_ms: Option<i64>,
     /// Whose place it took since configured outputs were last named.

@@ -507,3 +507,33 @@ async fn frames_are_read_in_order_without_sorting_them() {
     // A sort would hold the whole backlog, bodies included.
     assert!(steps.iter().all(|step| step.starts_with("SEARCH ")), "{steps:?}");
 }
+
+#[tokio::test]
+async fn what_a_commit_shows_is_synced_also_after_frames_that_were_not() {
+    use connection::Durable::{Now, WithTheNext};
+    let disk = Disk::new();
+    let store = disk.open_store().await.expect("open");
+    let setting = async |durable| {
+        let mut writer = store.connections.write_durably(durable).await.expect("writer");
+        let found: i64 =
+            sqlx::query_scalar("SELECT synchronous FROM pragma_synchronous").fetch_one(&mut *writer).await.expect("it");
+        writer.end(Ok(found)).await.expect("ended")
+    };
+    // 2 is FULL: the end waits for the disk. 1 is NORMAL: the log's order is kept, and the disk is not waited for.
+    for (durable, expected) in [(Now, 2), (WithTheNext, 1), (WithTheNext, 1), (Now, 2), (WithTheNext, 1)] {
+        assert_eq!(setting(durable).await, expected);
+    }
+    for polls in 0..12 {
+        // Cancelled anywhere while the setting changes: whoever comes next finds what he asked for.
+        let mut changing = Box::pin(store.connections.write_durably(WithTheNext));
+        for _ in 0..polls {
+            let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(changing.as_mut().poll(cx))).await;
+            if polled.is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(changing);
+        assert_eq!(setting(Now).await, 2, "after {polls} polls");
+    }
+}

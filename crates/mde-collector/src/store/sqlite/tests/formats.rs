@@ -3,7 +3,7 @@
 use super::*;
 use crate::record::{Frame, Position, StreamKey, VersionKey};
 use crate::store::sqlite::{check, connection, frame, look};
-use crate::store::{Checkpoints, Outbox, StartAt, StoreError};
+use crate::store::{Checkpoints, Outbox, Outputs, StartAt, StoreError};
 use sqlx::{ConnectOptions, Connection};
 
 /// The only stream.
@@ -69,6 +69,11 @@ async fn a_file_of_any_older_format_is_brought_up_with_everything_in_it() {
                 let frames = store.read(&alerts(), place, usize::MAX).await.expect("read");
                 assert_eq!(frames.iter().map(|frame| &frame.body).collect::<Vec<_>>(), [&line().body]);
                 assert_eq!(store.depth("devo").await.expect("depth").events, 1);
+                assert_eq!(
+                    store.removed().await.expect("removed"),
+                    [],
+                    "no file of ours says that it has left anything"
+                );
                 disk.snapshot();
             }
         }

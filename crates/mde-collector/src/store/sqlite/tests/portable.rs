@@ -4,8 +4,8 @@ use super::*;
 use crate::record::{BatchHead, EntityKey, Frame, Position, StoredKey, StreamKey, VersionKey};
 use crate::store::portable::{Portable, Row};
 use crate::store::{
-    BatchCount, Checkpoints, Commit, DeadLetters, Depth, Entities, History, Leases, Outbox, Outputs, Progress, Refusal,
-    Seen, StartAt, StoreError, Trace,
+    BatchCount, Checkpoints, Commit, Counts, DeadLetters, Depth, Entities, History, Leases, Outbox, Outputs, Progress,
+    Refusal, Seen, StartAt, StoreError, Told, Trace,
 };
 use std::time::Duration;
 
@@ -70,6 +70,14 @@ async fn furnish(store: &SqliteStore) {
         store.bury(&lease, output, &positions, Some("m"), &[refuse(batch)]).await.expect("bury");
         store.collect(&["files".to_owned()]).await.expect("collect");
     }
+    store.leave("files", &[stream("machines")]).await.expect("leave");
+    let machines = stream("machines");
+    store.choose(&machines, "related_alerts", "bulk", "many").await.expect("choose");
+    let wanted = [5, 6].map(|octet| (EntityKey([octet; 16]), format!("{octet}")));
+    store.want(&machines, &["related_users", "related_alerts"], &wanted).await.expect("want");
+    store.tell_read(&machines, "related_alerts", 3, &[(EntityKey([9; 16]), 4)]).await.expect("tell");
+    let told = |octet, value| Told { key: EntityKey([octet; 16]), name: "related_users".to_owned(), value };
+    store.tell(&machines, 4, &[told(5, Ok(7)), told(6, Err("503".to_owned()))]).await.expect("tell");
 }
 
 fn at(batch: u64, frame: u32) -> Position {
@@ -110,8 +118,12 @@ async fn what_was_exported_and_imported_is_the_same_store() {
     assert!(rows(&new).await == exported, "the same rows come out again");
     assert_eq!(new.streams().await.expect("streams"), old.streams().await.expect("streams"));
     assert_eq!(new.outputs().await.expect("outputs"), old.outputs().await.expect("outputs"));
+    assert_eq!(new.removed().await.expect("removed"), old.removed().await.expect("removed"));
     for service in ["alerts", "machines"] {
         let stream = stream(service);
+        let states = old.count_states(&stream).await.expect("counts");
+        assert!(states.len() == if service == "machines" { 2 } else { 0 });
+        assert_eq!(new.count_states(&stream).await.expect("counts"), states);
         let frames = old.read(&stream, Position::START, usize::MAX).await.expect("read");
         assert!(!frames.is_empty() && new.read(&stream, Position::START, usize::MAX).await.expect("read") == frames);
         let keys = [7, 14, 21, 9].map(|octet| VersionKey([octet; 16]));
