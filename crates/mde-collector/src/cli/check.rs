@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Look at the configuration, and ask everybody that it names. Sends no event.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 all is well, warnings apart; 1 something cannot be reached or fails; 2 the configuration is wrong; 3 a right is missing.\n\nExamples:\n  mde-collector check --config config.yaml\n  mde-collector check --offline --config config.yaml\n  mde-collector check --config config.yaml --format json\n  mde-collector check --offline --format json --config config.yaml   (what is wrong, for editors and CI)"
+    after_help = "Exit codes: 0 all is well, warnings apart; 1 something cannot be reached or fails; 2 the configuration is wrong; 3 a right is missing.\n\nExamples:\n  mde-collector check --config config.yaml\n  mde-collector check --offline --config config.yaml\n  mde-collector check --config config.yaml --format json\n  mde-collector check --offline --format json --config config.yaml   # what is wrong, for editors and CI"
 )]
 pub struct Check {
     #[command(flatten)]

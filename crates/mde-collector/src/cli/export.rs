@@ -4,10 +4,11 @@ use super::progress::{Measure, Progress};
 use super::sheet::{Form, Sheet};
 use super::signals;
 use super::target::Target;
+use super::watched::Watched;
 use super::{DENIED, DONE, PARTLY, Source, USAGE, known_tenants, quotas, say};
 use crate::config::{Config, Options, moment_before};
 use crate::pipeline::clock::{Clock, SystemClock};
-use crate::pipeline::export::{ExportError, Exporter, Sink};
+use crate::pipeline::export::{ExportError, Exporter};
 use crate::pipeline::source::{self, Export as Wanted};
 use crate::pull::Gap;
 use crate::quota::Quotas;
@@ -352,22 +353,4 @@ fn ended(
         say(format_args!("{name}: it is not whole; what there is lies in {}", partial.display()));
     }
     Err(failed)
-}
-
-/// A sheet that somebody watches.
-struct Watched {
-    sheet: Sheet,
-    progress: Progress,
-}
-
-impl Sink for Watched {
-    fn take(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.sheet.take(lines)?;
-        self.progress.rows(self.sheet.rows());
-        Ok(())
-    }
-
-    fn reached(&mut self, moment_ms: i64) {
-        self.progress.reached(moment_ms);
-    }
 }

@@ -111,7 +111,7 @@ mod tests {
             for example in examples {
                 let line = &example[example.find("mde-collector").expect("it is there")..];
                 // What a shell does with the rest of the line is its own business.
-                let line = line.split(['|', '>']).next().unwrap_or_default();
+                let line = line.split(['|', '>', '#']).next().unwrap_or_default();
                 if !line.contains('\'') {
                     let words = line.split_whitespace();
                     let parsed = Arguments::command().try_get_matches_from(words.clone());

@@ -4,10 +4,11 @@ use super::export::time;
 use super::progress::{Measure, Progress};
 use super::sheet::{Form, Sheet};
 use super::target::Target;
+use super::watched::Watched;
 use super::{DENIED, DONE, PARTLY, Source, USAGE, known_tenants, quotas, say};
 use crate::config::{Input, Options};
 use crate::pipeline::clock::{Clock, SystemClock};
-use crate::pipeline::export::{ExportError, Sink};
+use crate::pipeline::export::ExportError;
 use crate::pipeline::hunt::{Answered, hunt};
 use crate::pipeline::retry::PipelineError;
 use clap::Args;
@@ -220,20 +221,6 @@ fn place(query: &str, name: &str) -> Option<String> {
 fn wrong(what: &str) -> u8 {
     say(format_args!("failed to {what}"));
     PARTLY
-}
-
-/// A sheet that somebody watches.
-struct Watched {
-    sheet: Sheet,
-    progress: Progress,
-}
-
-impl Sink for Watched {
-    fn take(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.sheet.take(lines)?;
-        self.progress.rows(self.sheet.rows());
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod simulate;
 mod state;
 mod table;
 mod target;
+mod watched;
 
 use crate::config::{Config, Input, Loaded, Options, Persistence, Problems, load, load_job};
 use crate::quota::Quotas;

@@ -300,7 +300,7 @@ impl ServiceConfig {
     /// Where it is read first.
     #[must_use]
     pub fn endpoint(&self) -> &'static Endpoint {
-        self.places().next().flatten().map_or(&self.def.endpoint, |other| &other.endpoint)
+        self.def.endpoint_at(self.places().next().flatten())
     }
 }
 

@@ -186,6 +186,25 @@ impl<'r> Section<'r> {
         Some(self.items(key)?.iter().filter_map(text).collect())
     }
 
+    /// The texts of a list that must be there, each of them sound; none when an error has been reported for all of it.
+    pub fn sound(&self, key: &'static Key<Branch>, judge: impl Fn(&str) -> Result<(), Fault>) -> Option<Vec<String>> {
+        let Some(texts) = self.texts(key) else {
+            // A value of another form has been told.
+            if self.given(key).is_none() {
+                self.missing(key);
+            }
+            return None;
+        };
+        let mut sound = Vec::new();
+        for (text, at) in texts {
+            match judge(&text) {
+                Ok(()) => sound.push(text),
+                Err(fault) => self.report.error(at, fault),
+            }
+        }
+        (!sound.is_empty()).then_some(sound)
+    }
+
     /// The word of a key that is a switch or a section; none where it is no switch.
     pub fn switch(&self, key: &'static Key<Branch>) -> Option<bool> {
         match &self.given(key)?.value.value {

@@ -183,7 +183,7 @@ async fn list_finding(service: &ServiceConfig, input: &Input, clients: &Clients,
             None => told(judged, input),
         };
     };
-    let endpoint = places[chosen].elsewhere.map_or(&def.endpoint, |other| &other.endpoint);
+    let endpoint = def.endpoint_at(places[chosen].elsewhere);
     if endpoint.api == Api::Hunting {
         return told(judged, input);
     }
@@ -215,7 +215,7 @@ async fn granted(
     elsewhere: Option<&'static Elsewhere>,
     clients: &Clients,
 ) -> Result<bool, Error> {
-    let endpoint = elsewhere.map_or(&service.def.endpoint, |other| &other.endpoint);
+    let endpoint = service.def.endpoint_at(elsewhere);
     if endpoint.api == Api::Hunting {
         let (defender, graph) = clients.hunting(service.backend);
         return match Hunter::choose(defender, graph).await {

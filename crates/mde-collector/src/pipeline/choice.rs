@@ -6,10 +6,12 @@
 use super::ask;
 use super::drive::Puller;
 use super::retry::PipelineError;
+use super::standing::Standing;
 use crate::config::Backend;
 use crate::pull::Ask;
 use crate::record::ErrorClass;
 use crate::service::{Api, Elsewhere, permitted};
+use crate::store::{Commit, Lease, Progress, StreamState};
 use crate::telemetry::pull as events;
 use mde_client::hunting::Hunter;
 use mde_client::limits::DEFENDER_END_MS;
@@ -153,17 +155,17 @@ impl Puller {
 
     /// Whether the application may read there, as far as its token tells.
     async fn permitted(&self, place: Option<&'static Elsewhere>) -> Result<(), PipelineError> {
-        let source = self.source.clone().at(place);
-        let endpoint = source.endpoint();
+        let service = &self.source.service;
+        let endpoint = service.def.endpoint_at(place);
         if endpoint.api == Api::Hunting {
-            let (defender, graph) = self.clients.hunting(source.service.backend);
+            let (defender, graph) = self.clients.hunting(service.backend);
             Hunter::choose(defender, graph).await?;
             return Ok(());
         }
         let roles = self.clients.of(endpoint.api).tokens().token().await?.roles();
         match permitted(endpoint.roles, roles.as_deref()) {
             true => Ok(()),
-            false => Err(PipelineError::Lacks { service: source.service.def.name, role: endpoint.roles[0] }),
+            false => Err(PipelineError::Lacks { service: service.def.name, role: endpoint.roles[0] }),
         }
     }
 
@@ -182,6 +184,40 @@ impl Puller {
             self.choice.left();
         }
         asked.is_ok()
+    }
+
+    /// Takes the stand that was chosen, where the store has another: a snapshot is compared with none of another API, so it begins
+    /// anew; windows go on where the other API stood, and remember where that was.
+    pub(super) async fn take_stand(&mut self, lease: &Lease, state: &mut StreamState) -> Result<(), PipelineError> {
+        let (stream, own) = (self.source.stream.clone(), self.source.service.def.endpoint.api);
+        let found = Standing::read(&state.memory, own);
+        let api = self.source.api();
+        if found.api == api {
+            self.standing = found;
+        } else if self.source.is_snapshot() {
+            self.standing = Standing { api, left: None, memory: String::new() };
+            *state = self.store.start_again(lease, &stream, &self.standing.text("", own)).await?;
+        } else {
+            self.standing = found.moved(api, state.checkpoint_ms);
+            state.memory = self.standing.text(&self.standing.memory, own);
+            let progress = Progress { memory: Some(state.memory.clone()), ..Progress::default() };
+            let commit = Commit { epoch: state.epoch, progress, ..Commit::default() };
+            self.store.commit(lease, &stream, &commit).await?;
+        }
+        self.equip();
+        Ok(())
+    }
+
+    /// A token for what the stream is read from; tables can be asked by either API.
+    pub(super) async fn token(&self) -> Result<(), PipelineError> {
+        let asked = self.clients.of(self.source.api()).tokens().token().await;
+        match asked {
+            Err(error) if self.source.api() == Api::Hunting => {
+                self.clients.defender.tokens().token().await.map_err(|_| error)?;
+            }
+            asked => drop(asked?),
+        }
+        Ok(())
     }
 
     /// Tells once that the classic API ends, and what will be read then.

@@ -1,14 +1,24 @@
-//! What has the counts of one tenant's streams, as its configuration says.
+//! What has the counts of one tenant's streams, as its configuration says, and when a pull waits for them.
 
+use super::ask;
 use super::clock::Clock;
+use super::drive::{Puller, Pulling};
+use super::retry::PipelineError;
 use super::run::{Options, asked};
 use super::setup::Clients;
 use super::source::Source;
 use crate::config::{Config, Input, Persistence};
-use crate::enrich::{Enricher, Rules, Shared};
+use crate::enrich::{EnrichError, Enricher, Rules, Shared};
+use crate::pull::Ask;
 use crate::store::{Counts, Store, WallClock};
+use crate::telemetry::enrich as enrichment;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long an event that leaves once and for all waits for counts of its own. Source: design, "Enrichment".
+const OWN_COUNTS: Duration = Duration::from_secs(60);
 
 /// The enrichment of one tenant.
 pub struct Enrichment {
@@ -50,6 +60,72 @@ impl Enrichment {
     /// Ends what is under way.
     pub async fn stop(&self) {
         self.shared.stop().await;
+    }
+}
+
+impl Puller {
+    /// Has the counts that the pull's events will need. Returns whether all could be had.
+    ///
+    /// A snapshot waits for them as long as its period; what leaves once and for all waits later, for its own alone.
+    pub(super) async fn prepare(&self) -> Result<bool, PipelineError> {
+        let Some(enricher) = &self.enricher else { return Ok(true) };
+        let period = if self.source.is_snapshot() { self.source.period } else { OWN_COUNTS };
+        let prepared = async {
+            let entities = self.entities(enricher).await?;
+            enricher.prepare(entities, self.once, (!self.once).then_some(period)).await
+        };
+        match prepared.await {
+            Ok(whole) => Ok(whole),
+            Err(EnrichError::Store(error)) => Err(error.into()),
+            // Whatever else it is, the pull will meet it too, or can do without counts.
+            Err(error) => {
+                enrichment::failed(&self.source.stream, &error);
+                Ok(false)
+            }
+        }
+    }
+
+    /// How many entities the stream has; `None` where their number has no bound.
+    async fn entities(&self, enricher: &Enricher) -> Result<Option<u64>, EnrichError> {
+        if !self.source.is_snapshot() {
+            return Ok(None);
+        }
+        let (_, known) = self.store.count_absent(&self.source.stream, 0).await?;
+        if (known > 0 && !self.once) || !enricher.needs_entities() {
+            return Ok(Some(known));
+        }
+        // Another API's list is no list that could be read for its ids alone.
+        if self.source.elsewhere.is_some() {
+            return Ok(Some(known));
+        }
+        // Those of the last snapshot are known; of a first one, or with `once`, nobody may be missing.
+        let list = ask::list(&self.source, &Ask::default())?;
+        enricher.census(list, self.source.service.def.endpoint.page_cap).await.map(Some)
+    }
+
+    /// Throws away what was gathered and waits for counts of its rows; the step is then asked for once more.
+    pub(super) async fn wait_for_counts(&self, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
+        pulling.batch.discard().await?;
+        (pulling.waits, pulling.waited) = (false, true);
+        let Some(enricher) = &self.enricher else { return Ok(()) };
+        let deadline = (!self.once).then(|| Instant::now() + OWN_COUNTS);
+        loop {
+            match enricher.settle(false, deadline).await {
+                Ok(_) => return Ok(()),
+                Err(EnrichError::Store(error)) => return Err(error.into()),
+                // What was refused is not asked again: another way is chosen.
+                Err(error) if error.is_denied() => {
+                    if let Err(error) = enricher.choose(None).await {
+                        enrichment::failed(&self.source.stream, &error);
+                        return Ok(());
+                    }
+                }
+                Err(error) => {
+                    enrichment::failed(&self.source.stream, &error);
+                    return Ok(());
+                }
+            }
+        }
     }
 }
 

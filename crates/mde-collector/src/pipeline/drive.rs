@@ -12,20 +12,18 @@ use super::rows::{Chunk, Intake, Numbers, Way};
 use super::setup::Clients;
 use super::source::Source;
 use super::standing::Standing;
-use crate::enrich::{EnrichError, Enricher};
+use crate::enrich::Enricher;
 use crate::pull::clock::{Reading, SPREAD_WARNING_MS};
 use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, SnapshotEnd, Step};
 use crate::record::{BatchHead, StreamKey};
-use crate::service::Api;
 use crate::status::Word;
-use crate::store::{Commit, Lease, Progress, Store, StreamState};
-use crate::telemetry::enrich as enrichment;
+use crate::store::{Lease, Progress, Store};
 use crate::telemetry::pull::{self as events, Report};
 use mde_client::hunting::{Endpoint, Hunt, Hunter};
 use mde_client::{Get, Link, LinkGuard, NextLink, ServerDate, kql};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// Entities that are taken for gone together.
 const ABSENT_CHUNK: u32 = 1_000;
@@ -34,9 +32,6 @@ const ABSENT_CHUNK: u32 = 1_000;
 const LET_GO_CHUNK: u32 = 10_000;
 /// How far the horizon moves before marks are let go again. Unit: milliseconds.
 const LET_GO_EVERY_MS: i64 = 3_600_000;
-
-/// How long an event that leaves once and for all waits for counts of its own. Source: design, "Enrichment".
-const OWN_COUNTS: Duration = Duration::from_secs(60);
 
 /// One stream's pull half.
 pub struct Puller {
@@ -47,14 +42,14 @@ pub struct Puller {
     owner: String,
     pub(super) source: Source,
     /// Whether this is the only pull of the run.
-    once: bool,
+    pub(super) once: bool,
     intake: Intake,
     /// Has the counts that are asked for.
-    enricher: Option<Arc<Enricher>>,
+    pub(super) enricher: Option<Arc<Enricher>>,
     /// The same where the source itself is read, and where another API is.
     enrichers: (Option<Arc<Enricher>>, Option<Arc<Enricher>>),
     /// Where it stands, as the store has it.
-    standing: Standing,
+    pub(super) standing: Standing,
     /// What is known of the APIs among which it may choose.
     pub(super) choice: Choice,
     /// Up to where marks of versions were let go. Unit: milliseconds since 1970, UTC.
@@ -66,9 +61,9 @@ pub struct Puller {
 }
 
 /// One pull under way.
-struct Pulling<'a> {
+pub(super) struct Pulling<'a> {
     machine: &'a mut dyn Machine,
-    batch: BatchWriter<'a>,
+    pub(super) batch: BatchWriter<'a>,
     /// The link of the answer before, and the walk that it belongs to.
     link: Option<(LinkGuard, NextLink)>,
     report: Report,
@@ -79,9 +74,9 @@ struct Pulling<'a> {
     /// The checkpoint at the pull's beginning, where what lies before it can be told late.
     read_to_ms: Option<i64>,
     /// Whether rows of the answer under way wait for counts of their own.
-    waits: bool,
+    pub(super) waits: bool,
     /// Whether the step under way has waited for them already.
-    waited: bool,
+    pub(super) waited: bool,
 }
 
 impl Puller {
@@ -250,70 +245,6 @@ impl Puller {
                     enricher.tidy(self.source.is_snapshot()).await?;
                 }
                 return Ok(report);
-            }
-        }
-    }
-
-    /// Has the counts that the pull's events will need. Returns whether all could be had.
-    ///
-    /// A snapshot waits for them as long as its period; what leaves once and for all waits later, for its own alone.
-    async fn prepare(&self) -> Result<bool, PipelineError> {
-        let Some(enricher) = &self.enricher else { return Ok(true) };
-        let period = if self.source.is_snapshot() { self.source.period } else { OWN_COUNTS };
-        let prepared = async {
-            let entities = self.entities(enricher).await?;
-            enricher.prepare(entities, self.once, (!self.once).then_some(period)).await
-        };
-        match prepared.await {
-            Ok(whole) => Ok(whole),
-            Err(EnrichError::Store(error)) => Err(error.into()),
-            // Whatever else it is, the pull will meet it too, or can do without counts.
-            Err(error) => {
-                enrichment::failed(&self.source.stream, &error);
-                Ok(false)
-            }
-        }
-    }
-
-    /// How many entities the stream has; `None` where their number has no bound.
-    async fn entities(&self, enricher: &Enricher) -> Result<Option<u64>, EnrichError> {
-        if !self.source.is_snapshot() {
-            return Ok(None);
-        }
-        let (_, known) = self.store.count_absent(&self.source.stream, 0).await?;
-        if (known > 0 && !self.once) || !enricher.needs_entities() {
-            return Ok(Some(known));
-        }
-        // Another API's list is no list that could be read for its ids alone.
-        if self.source.elsewhere.is_some() {
-            return Ok(Some(known));
-        }
-        // Those of the last snapshot are known; of a first one, or with `once`, nobody may be missing.
-        let list = ask::list(&self.source, &Ask::default())?;
-        enricher.census(list, self.source.service.def.endpoint.page_cap).await.map(Some)
-    }
-
-    /// Throws away what was gathered and waits for counts of its rows; the step is then asked for once more.
-    async fn wait_for_counts(&self, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
-        pulling.batch.discard().await?;
-        (pulling.waits, pulling.waited) = (false, true);
-        let Some(enricher) = &self.enricher else { return Ok(()) };
-        let deadline = (!self.once).then(|| Instant::now() + OWN_COUNTS);
-        loop {
-            match enricher.settle(false, deadline).await {
-                Ok(_) => return Ok(()),
-                Err(EnrichError::Store(error)) => return Err(error.into()),
-                // What was refused is not asked again: another way is chosen.
-                Err(error) if error.is_denied() => {
-                    if let Err(error) = enricher.choose(None).await {
-                        enrichment::failed(&self.source.stream, &error);
-                        return Ok(());
-                    }
-                }
-                Err(error) => {
-                    enrichment::failed(&self.source.stream, &error);
-                    return Ok(());
-                }
             }
         }
     }
@@ -576,40 +507,6 @@ impl Puller {
             self.let_go_ms = forget_before_ms;
         }
         absent.into_iter().for_each(|(key, _)| batch.gone(key));
-        Ok(())
-    }
-
-    /// Takes the stand that was chosen, where the store has another: a snapshot is compared with none of another API, so it begins
-    /// anew; windows go on where the other API stood, and remember where that was.
-    async fn take_stand(&mut self, lease: &Lease, state: &mut StreamState) -> Result<(), PipelineError> {
-        let (stream, own) = (self.source.stream.clone(), self.source.service.def.endpoint.api);
-        let found = Standing::read(&state.memory, own);
-        let api = self.source.api();
-        if found.api == api {
-            self.standing = found;
-        } else if self.source.is_snapshot() {
-            self.standing = Standing { api, left: None, memory: String::new() };
-            *state = self.store.start_again(lease, &stream, &self.standing.text("", own)).await?;
-        } else {
-            self.standing = found.moved(api, state.checkpoint_ms);
-            state.memory = self.standing.text(&self.standing.memory, own);
-            let progress = Progress { memory: Some(state.memory.clone()), ..Progress::default() };
-            let commit = Commit { epoch: state.epoch, progress, ..Commit::default() };
-            self.store.commit(lease, &stream, &commit).await?;
-        }
-        self.equip();
-        Ok(())
-    }
-
-    /// A token for what the stream is read from; tables can be asked by either API.
-    async fn token(&self) -> Result<(), PipelineError> {
-        let asked = self.clients.of(self.source.api()).tokens().token().await;
-        match asked {
-            Err(error) if self.source.api() == Api::Hunting => {
-                self.clients.defender.tokens().token().await.map_err(|_| error)?;
-            }
-            asked => drop(asked?),
-        }
         Ok(())
     }
 }

@@ -103,7 +103,7 @@ impl Source {
 
     /// Where it is read.
     pub fn endpoint(&self) -> &'static Endpoint {
-        self.elsewhere.map_or(&self.service.def.endpoint, |other| &other.endpoint)
+        self.service.def.endpoint_at(self.elsewhere)
     }
 
     /// What it is read from.

@@ -234,6 +234,14 @@ pub static SERVICES: &[&ServiceDef] = &[
     &incidents::DEF,
 ];
 
+impl ServiceDef {
+    /// Where it is read there; `None`: where the source itself is.
+    #[must_use]
+    pub fn endpoint_at(&'static self, elsewhere: Option<&'static Elsewhere>) -> &'static Endpoint {
+        elsewhere.map_or(&self.endpoint, |other| &other.endpoint)
+    }
+}
+
 /// The source of that name or alias.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static ServiceDef> {

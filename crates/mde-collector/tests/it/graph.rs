@@ -90,6 +90,7 @@ async fn there_and_back_with_updates_and_kills_each_version_is_stored_once() {
     assert_eq!(arrived(&bench), all);
     for (backend, before) in [("graph", "mde"), ("mde", "graph"), ("auto", "mde"), ("graph", "auto")] {
         update(&bench, 7);
+        bench.settled().await;
         bench.edit(&format!("backend: {before}"), &format!("backend: {backend}"));
         let requests = bench.sim.ledger().request_count(None);
         let killed = bench.run(&["--once"]);
@@ -129,6 +130,7 @@ async fn the_classic_api_dies_while_all_changes_and_auto_loses_nothing_and_repea
         running.signal(Signal::TERM);
         running.ended().await.exits(0);
         quiet.store(true, Relaxed);
+        bench.settled().await;
         bench.once().await.exits(0);
         let (arrived, shown) = (arrived(&bench), shown(&bench));
         let missing: Vec<_> = shown.difference(&arrived).take(3).collect();
@@ -179,6 +181,7 @@ async fn incidents_come_once_for_each_change() {
     let mut ids = first.keys();
     let (from, into) = (ids.next().expect("many"), ids.next().expect("many"));
     bench.sim.world().merge_incidents(from, into, bench.sim.clock().now()).expect("both are there");
+    bench.settled().await;
     bench.once().await.exits(0);
     let versions: BTreeSet<_> = bench
         .events(Service::Incidents)

@@ -47,6 +47,15 @@ fn present(bench: &Bench, client: &Identity) {
     fs::write(bench.path("client.key"), &client.key_pem).expect("writable");
 }
 
+/// One run brings so many events, each once, and rsyslog understands their headers.
+async fn takes_each_once(bench: &Bench, rsyslog: &Rsyslog, events: usize) {
+    bench.once().await.exits(0);
+    rsyslog.wait_events(events).await;
+    assert_same(&rsyslog.arrived(), &bench.expected());
+    assert_eq!(rsyslog.messages().len(), events, "each once");
+    assert_parsed(bench, rsyslog, "collector-7");
+}
+
 /// rsyslog has parsed each message into what we meant.
 fn assert_parsed(bench: &Bench, rsyslog: &Rsyslog, host: &str) {
     let sent: BTreeSet<String> = bench.lines(mde_sim::Service::Alerts).into_iter().collect();
@@ -65,11 +74,7 @@ async fn rsyslog_over_tls_with_client_certificates_takes_every_event_once_and_un
     let pki = TestPki::new();
     let rsyslog = Rsyslog::tls(&pki, CLIENT).await;
     relay(&bench, &pki, &pki.client, rsyslog.port);
-    bench.once().await.exits(0);
-    rsyslog.wait_events(2_000).await;
-    assert_same(&rsyslog.arrived(), &bench.expected());
-    assert_eq!(rsyslog.messages().len(), 2_000, "each once");
-    assert_parsed(&bench, &rsyslog, "collector-7");
+    takes_each_once(&bench, &rsyslog, 2_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,11 +85,7 @@ async fn rsyslog_over_plain_tcp_takes_every_event_once_and_understands_the_heade
         "  plain:\n    type: syslog\n    config: {{address: 127.0.0.1, port: {}, hostname: collector-7}}\n",
         rsyslog.port
     ));
-    bench.once().await.exits(0);
-    rsyslog.wait_events(2_000).await;
-    assert_same(&rsyslog.arrived(), &bench.expected());
-    assert_eq!(rsyslog.messages().len(), 2_000, "each once");
-    assert_parsed(&bench, &rsyslog, "collector-7");
+    takes_each_once(&bench, &rsyslog, 2_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,10 +108,9 @@ async fn a_text_that_the_configuration_took_in_is_read_again_when_it_changes() {
     let rotated = bench.sim.entra().rotate_secret();
     bench.sim.entra().revoke_tokens();
     running.says("AADSTS7000215").await;
-    let refused = bench.sim.ledger().request_count(RequestKind::Alerts);
     write(&file, &rotated);
     running.says("the configuration was read again and has changed").await;
-    bench.sim.ledger().wait_requests(RequestKind::Alerts, refused + 1).await;
+    goes_on(&bench).await;
     stops(running).await;
     fs::remove_file(file).expect("removable");
     assert_same(&bench.arrived(), &bench.expected());
@@ -181,7 +180,7 @@ async fn a_reload_in_the_middle_of_a_pull_loses_and_doubles_nothing() {
     running.says("the configuration was read again and has changed").await;
     bench.sim.ledger().wait_until(|ledger| ledger.versions_served().len() >= 3_000).await;
     let shown = bench.shown();
-    until("all are delivered", || bench.arrived().len() >= shown.len()).await;
+    until("all are delivered", || bench.arrived_so_far().len() >= shown.len()).await;
     stops(running).await;
     bench.once().await.exits(0);
     assert_same(&bench.arrived(), &bench.expected());

@@ -1,7 +1,6 @@
 //! Services beside each other: each fails alone, and each can be read in its other ways.
 
 use crate::harness::Bench;
-use jiff::SignedDuration;
 use mde_sim::{Fault, RequestKind, Service};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -49,11 +48,7 @@ async fn vulnerabilities_by_their_last_change_come_once_and_again_when_they_chan
     let world = bench.sim.world();
     let touched = (0..400).step_by(40).filter(|number| world.touch(Service::Vulnerabilities, *number)).count();
     assert!(touched >= 5, "{touched}");
-    // Windows end where the API's clock surely is, and that one tells whole seconds.
-    let settled = bench.sim.clock().now() + SignedDuration::from_secs(2);
-    while bench.sim.clock().now() < settled {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    bench.settled().await;
     bench.once().await.exits(0);
     let second = bench.ids(Service::Vulnerabilities);
     assert_eq!(second.values().filter(|times| **times == 2).count(), touched);

@@ -9,12 +9,11 @@ use tokio::process::Command;
 
 /// A tenant with some rows to find.
 async fn tenant(role: &str) -> Bench {
-    let bench = Bench::start(|config| {
+    Bench::start(|config| {
         config.machines.count = 50;
         config.roles.retain(|known| known == role || !known.contains("Hunting") && !known.contains("Query"));
     })
-    .await;
-    bench
+    .await
 }
 
 /// Runs a query to its end.
@@ -32,7 +31,8 @@ async fn a_query_runs_on_the_endpoint_that_is_permitted_and_comes_in_each_form()
         let bench = tenant(role).await;
         let query = "DeviceInfo | project DeviceId, DeviceName | sort by DeviceName asc";
         let wanted = bench.sim.world().hunt(query).expect("a good query");
-        assert_eq!(wanted.len(), 50);
+        // A machine has reported more than once.
+        assert!(wanted.len() > 50, "{} rows", wanted.len());
         let wanted: Vec<Value> = wanted.iter().map(|row| serde_json::from_str(row).expect("JSON")).collect();
         let lines = hunt(&bench, &[query, "--format", "ndjson"]).await.exits(0);
         let found: Vec<Value> = lines.stdout.lines().map(|row| serde_json::from_str(row).expect("JSON")).collect();
@@ -48,7 +48,7 @@ async fn a_query_runs_on_the_endpoint_that_is_permitted_and_comes_in_each_form()
                 cells.join(" ").split_whitespace().collect::<Vec<_>>()
             );
         }
-        assert!(table.contains("50 rows, times are UTC"), "{table}");
+        assert!(table.contains(&format!("{} rows, times are UTC", wanted.len())), "{table}");
         assert_eq!(table.contains("2027-02-01"), kind == RequestKind::Hunting, "{table}");
         let none = hunt(&bench, &[&format!("{query} | take 0"), "--format", "csv"]).await.exits(0);
         assert_eq!(none.stdout, "DeviceId,DeviceName\r\n");
@@ -91,7 +91,7 @@ async fn an_answer_that_was_cut_is_told() {
 async fn a_query_comes_from_stdin_too() {
     let bench = tenant("ThreatHunting.Read.All").await;
     let mut command = Command::new("bash");
-    let line = "echo 'DeviceInfo | project DeviceId' | \"$0\" hunt --config config.yaml - --format ndjson";
+    let line = "echo 'DeviceInfo | distinct DeviceId' | \"$0\" hunt --config config.yaml - --format ndjson";
     command.current_dir(bench.path("")).args(["-c", line, env!("CARGO_BIN_EXE_mde-collector")]);
     assert_eq!(Running::of(command).ended().await.exits(0).stdout.lines().count(), 50);
 }

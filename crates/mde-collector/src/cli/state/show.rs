@@ -167,7 +167,7 @@ fn outputs(rows: &[OutputStatus], width: usize) -> String {
 mod tests {
     use super::*;
     use crate::record::StreamKey;
-    use crate::status::{LastPull, OutboxStatus, PositionStatus, SetAside, SnapshotStatus};
+    use crate::status::{LastPull, OutboxStatus, PositionStatus, SetAside, SnapshotStatus, WindowStatus};
 
     /// One of everything.
     fn status() -> Status {
@@ -262,7 +262,7 @@ mod tests {
     fn that_nobody_runs_is_told_once_and_quotas_stand_line_by_line() {
         let mut status = status();
         status.streams.iter_mut().for_each(|row| row.advice = NOBODY_RUNS.to_owned());
-        let used = |used| WindowStatus { used, limit: 100 };
+        let used = |used| WindowStatus { used, limit: 100, free_s: 0 };
         let quota = |family: &str| QuotaStatus {
             tenant: "acme".to_owned(),
             family: family.to_owned(),

@@ -133,7 +133,7 @@ pub(super) fn load(section: &Section<'_>) -> Option<Kafka> {
             .report
             .error(section.at(), fault.help("build with `--features kafka`; docs/outputs.md tells what that needs"));
     }
-    let brokers = brokers(section);
+    let brokers = section.sound(&BROKERS, broker);
     let (topic, record_key) = (section.value(&TOPIC), section.value(&KEY_OF));
     let tls = tls(section);
     let sasl = sasl(section);
@@ -153,28 +153,15 @@ pub(super) fn load(section: &Section<'_>) -> Option<Kafka> {
     })
 }
 
-/// The brokers; none when an error has been reported.
-fn brokers(section: &Section<'_>) -> Option<Vec<String>> {
-    let Some(texts) = section.texts(&BROKERS) else {
-        // A value of another form has been told.
-        if section.given(&BROKERS).is_none() {
-            section.missing(&BROKERS);
-        }
-        return None;
-    };
-    let mut brokers = Vec::new();
-    for (text, at) in texts {
-        let sound = text.rsplit_once(':').is_some_and(|(host, port)| {
-            port.parse::<u16>().is_ok_and(|port| port > 0) && url::Host::parse(host).is_ok()
-        });
-        match sound {
-            true => brokers.push(text),
-            false => section
-                .report
-                .error(at, Fault::new("a broker cannot be read").help("write HOST:PORT, without a scheme")),
-        }
+/// Whether a text is the address of a broker.
+fn broker(text: &str) -> Result<(), Fault> {
+    let sound = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| port.parse::<u16>().is_ok_and(|port| port > 0) && url::Host::parse(host).is_ok());
+    match sound {
+        true => Ok(()),
+        false => Err(Fault::new("a broker cannot be read").help("write HOST:PORT, without a scheme")),
     }
-    (!brokers.is_empty()).then_some(brokers)
 }
 
 /// TLS, or `Some(None)` for plain TCP; none when an error has been reported.

@@ -89,7 +89,7 @@ pub(super) static TABLE: Table = super::config(
 
 /// Reads `config` of an output of this type; none when an error has been reported.
 pub(super) fn load(section: &Section<'_>) -> Option<Nats> {
-    let servers = servers(section);
+    let servers = section.sound(&URL, address);
     let subject = section.value(&SUBJECT);
     let login = login(section);
     let identity = identity(section, &CERTIFICATE, &KEY);
@@ -105,25 +105,6 @@ pub(super) fn load(section: &Section<'_>) -> Option<Nats> {
         in_flight: usize::try_from(in_flight).expect("a small number, by its bounds"),
         ack_timeout,
     })
-}
-
-/// The addresses; none when an error has been reported.
-fn servers(section: &Section<'_>) -> Option<Vec<String>> {
-    let Some(texts) = section.texts(&URL) else {
-        // A value of another form has been told.
-        if section.given(&URL).is_none() {
-            section.missing(&URL);
-        }
-        return None;
-    };
-    let mut servers = Vec::new();
-    for (text, at) in texts {
-        match address(&text) {
-            Ok(()) => servers.push(text),
-            Err(fault) => section.report.error(at, fault),
-        }
-    }
-    (!servers.is_empty()).then_some(servers)
 }
 
 /// Whether a text is the address of a server. The fault does not repeat it: it may hold a password.

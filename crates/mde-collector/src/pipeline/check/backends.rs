@@ -113,17 +113,17 @@ fn lacking(other: &Elsewhere) -> String {
 
 /// What a place belongs to.
 pub fn api_of(def: &'static ServiceDef, place: &Place) -> Api {
-    place.elsewhere.map_or(def.endpoint.api, |other| other.endpoint.api)
+    def.endpoint_at(place.elsewhere).api
 }
 
 /// The least of a place's roles.
 fn role_of(def: &'static ServiceDef, place: &Place) -> &'static str {
-    place.elsewhere.map_or(def.endpoint.roles, |other| other.endpoint.roles)[0]
+    def.endpoint_at(place.elsewhere).roles[0]
 }
 
 /// Where a place is.
 fn path_of(def: &'static ServiceDef, place: &Place) -> &'static str {
-    place.elsewhere.map_or(def.endpoint.path, |other| other.endpoint.path)
+    def.endpoint_at(place.elsewhere).path
 }
 
 #[cfg(test)]

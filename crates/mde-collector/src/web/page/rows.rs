@@ -166,7 +166,7 @@ mod tests {
             snapshot: None,
             drift: false,
             set_aside: Vec::new(),
-            counts_ms: None,
+            counts: Vec::new(),
             error: None,
         };
         StreamStatus { state, notices, ..crate::status::stream(facts, &Notes::default(), true, 0) }

@@ -138,6 +138,15 @@ impl Bench {
         self.launch(&[&["run", "--config", "config.yaml"], arguments].concat())
     }
 
+    /// Waits until what has happened until now lies in a window that can be asked for: windows end where the API's clock
+    /// surely is, and that one tells whole seconds.
+    pub async fn settled(&self) {
+        let settled = self.sim.clock().now() + jiff::SignedDuration::from_secs(2);
+        while self.sim.clock().now() < settled {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// `run --once`, to its end.
     pub async fn once(&self) -> Ended {
         self.run(&["--once"]).ended().await
@@ -152,8 +161,18 @@ impl Bench {
 
     /// What stands in the output file.
     pub fn arrived(&self) -> Arrived {
-        let text = fs::read_to_string(self.path("out/alerts.ndjson")).unwrap_or_default();
-        count(text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")))
+        counted(&self.written())
+    }
+
+    /// The same while somebody may be writing: the line that has no end yet is not there yet.
+    pub fn arrived_so_far(&self) -> Arrived {
+        let text = self.written();
+        counted(&text[..text.rfind('\n').map_or(0, |end| end + 1)])
+    }
+
+    /// The output file as it is.
+    fn written(&self) -> String {
+        fs::read_to_string(self.path("out/alerts.ndjson")).unwrap_or_default()
     }
 
     /// Asks for these services instead of alerts, in the words of the configuration.
@@ -207,6 +226,11 @@ impl Bench {
         let versions = self.sim.world().versions().into_iter();
         events_of(versions.map(|version| ((version.id, version.last_update_time), u64::from(version.evidence))))
     }
+}
+
+/// Events, one JSON object a line.
+fn counted(text: &str) -> Arrived {
+    count(text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")))
 }
 
 impl Drop for Bench {
