@@ -68,6 +68,10 @@ metrics! {
         "Entities in the newest snapshot.";
     COUNTS_AGE = Kind::Gauge, "mde_collector_counts_age_seconds" ["tenant", "service", "query"]
         "Age of the oldest related count in use.";
+    API_END = Kind::Gauge, "mde_collector_api_end_timestamp_seconds" ["tenant", "service", "query"]
+        "When the API that a stream is read from is announced to end, since 1970; only of streams that are read from one that ends.";
+    CERTIFICATE_END = Kind::Gauge, "mde_collector_certificate_end_timestamp_seconds" ["tenant", "output"]
+        "When a certificate ends that we show, since 1970: of a tenant's application, of an output, or (both empty) of the status page.";
     REQUESTS = Kind::Counter, "mde_collector_requests_total" ["tenant", "status"]
         "Requests to the API by HTTP status; 0: there was no answer.";
     THROTTLED = Kind::Counter, "mde_collector_throttled_total" ["tenant"]

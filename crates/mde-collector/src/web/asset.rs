@@ -16,7 +16,8 @@ struct Asset {
 }
 
 /// All of them. uPlot is vendored as its authors publish it, with its licence beside it.
-static ASSETS: [Asset; 4] = [
+static ASSETS: [Asset; 5] = [
+    Asset { path: "/icon.svg", kind: "image/svg+xml", text: include_str!("assets/icon.svg") },
     Asset { path: "/status.css", kind: "text/css; charset=utf-8", text: include_str!("assets/status.css") },
     Asset { path: "/status.js", kind: "text/javascript; charset=utf-8", text: include_str!("assets/status.js") },
     Asset {

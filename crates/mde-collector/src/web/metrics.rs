@@ -2,10 +2,15 @@
 //! the rest is read off the picture.
 
 use super::picture::Picture;
+use crate::pipeline::certificates::CertificateEnd;
 use crate::status::{OutputWord, Word};
 use crate::telemetry::metrics::{self as table, Counted, Kind, METRICS, Metric};
+use mde_client::limits::DEFENDER_END_MS;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+/// The API that is announced to end, as a row names it.
+const ENDS: &str = "mde";
 
 /// What is read off the picture: of each metric, by its name, the values of labels with their value.
 type Read = BTreeMap<&'static str, Vec<(Vec<String>, f64)>>;
@@ -90,10 +95,15 @@ fn read(picture: &Picture) -> Read {
         given(&table::SET_ASIDE, Some(row.set_aside.len() as u64));
         given(&table::SNAPSHOT_COMPLETE, row.snapshot.as_ref().map(|snapshot| u64::from(snapshot.complete)));
         given(&table::SNAPSHOT_ENTITIES, row.snapshot.as_ref().map(|snapshot| snapshot.count));
+        given(&table::API_END, (row.backend == ENDS).then_some((DEFENDER_END_MS / 1_000).unsigned_abs()));
         tell(&table::STATE, &with(row.state.name()), 1);
         for notice in &row.notices {
             tell(&table::NOTICE, &with(notice.name()), 1);
         }
+    }
+    for certificate in &*picture.certificates {
+        let CertificateEnd { tenant, output, ends_ms } = certificate;
+        tell(&table::CERTIFICATE_END, &[tenant, output], (ends_ms / 1_000).max(0).unsigned_abs());
     }
     for row in &status.quota {
         for (word, window) in [("minute", row.minute), ("hour", row.hour)] {

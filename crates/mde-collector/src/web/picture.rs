@@ -1,6 +1,7 @@
 //! How things stand, taken when somebody asks, and seldom enough that a thousand tenants cost little.
 
 use crate::config::Config;
+use crate::pipeline::certificates::{self, CertificateEnd};
 use crate::pipeline::explain::{Explained, explain};
 use crate::pipeline::survey::{self, Only, survey};
 use crate::quota::Quotas;
@@ -11,7 +12,8 @@ use axum::body::Bytes;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 
 /// A picture that is younger is as good as a new one.
@@ -22,15 +24,20 @@ const PART: u32 = 10;
 const WAIT: Duration = Duration::from_millis(100);
 /// How long it waits for the first one.
 const WAIT_FIRST: Duration = Duration::from_secs(30);
+/// Certificates are read again after this time.
+const CERTIFICATES: Duration = Duration::from_secs(60);
 /// So often one is taken although nobody asks, for the history.
 const UNASKED: Duration = Duration::from_secs(60);
 
 /// How things stood at a moment.
+#[derive(Clone)]
 pub struct Picture {
     /// Everything that is told.
     pub status: Status,
     /// The same as `/api/status` gives it.
     pub json: Bytes,
+    /// Until when certificates of ours are good.
+    pub certificates: Arc<Vec<CertificateEnd>>,
     /// When. Unit: milliseconds since 1970, UTC.
     pub taken_ms: i64,
     /// When, by the clock that never goes back.
@@ -48,12 +55,15 @@ pub struct Viewer {
     now: WallClock,
     asked: Notify,
     newest: watch::Sender<Option<Arc<Picture>>>,
+    /// What certificates were found, and when.
+    certificates: Mutex<Option<(Instant, Arc<Vec<CertificateEnd>>)>>,
 }
 
 impl Viewer {
     /// Has taken none yet.
     pub fn new(config: Arc<Config>, store: Arc<dyn Store>, quotas: Arc<Quotas>, board: Board, now: WallClock) -> Self {
-        Self { config, store, quotas, board, now, asked: Notify::new(), newest: watch::Sender::new(None) }
+        let (asked, newest, certificates) = (Notify::new(), watch::Sender::new(None), Mutex::default());
+        Self { config, store, quotas, board, now, asked, newest, certificates }
     }
 
     /// Wall time. Unit: milliseconds since 1970, UTC.
@@ -78,10 +88,7 @@ impl Viewer {
                     events::blind(&error);
                     self.newest.send_modify(|newest| {
                         if let Some(old) = newest {
-                            let Picture { status, json, taken_ms, taken, .. } = &**old;
-                            let (status, json) = (status.clone(), json.clone());
-                            let (taken_ms, taken) = (*taken_ms, *taken);
-                            *newest = Some(Arc::new(Picture { status, json, taken_ms, taken, failed: true }));
+                            *newest = Some(Arc::new(Picture { failed: true, ..(**old).clone() }));
                         }
                     });
                 }
@@ -97,7 +104,23 @@ impl Viewer {
         let (now_ms, notes) = (self.now_ms(), self.board.notes());
         let status = survey(&self.config, Only::default(), &*self.store, &notes, quota, now_ms).await?;
         let json = serde_json::to_vec(&status)?.into();
-        Ok(Picture { status, json, taken_ms: now_ms, taken: Instant::now(), failed: false })
+        let certificates = self.certificates().await;
+        Ok(Picture { status, json, certificates, taken_ms: now_ms, taken: Instant::now(), failed: false })
+    }
+
+    /// The ends of certificates, read anew now and then.
+    async fn certificates(&self) -> Arc<Vec<CertificateEnd>> {
+        let mut read = self.certificates.lock().await;
+        match &*read {
+            Some((when, ends)) if when.elapsed() < CERTIFICATES => Arc::clone(ends),
+            _ => {
+                let config = Arc::clone(&self.config);
+                let ends = spawn_blocking(move || certificates::ends(&config)).await;
+                let ends = Arc::new(ends.unwrap_or_default());
+                *read = Some((Instant::now(), Arc::clone(&ends)));
+                ends
+            }
+        }
     }
 
     /// The newest picture; a newer one where it comes soon. `None`: there is none at all.

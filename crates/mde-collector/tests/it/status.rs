@@ -22,14 +22,17 @@ const ADDRESS: &str = "\"url\":\"http";
 
 /// An answer.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: String,
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers, in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Its body.
+    pub body: String,
 }
 
 /// A tenant whose collector serves its page, with these settings, on any port.
-async fn bench(settings: &str) -> Bench {
+pub async fn bench(settings: &str) -> Bench {
     let bench = Bench::start(|config| config.alerts.count = 50).await;
     bench.edit("      alerts:\n", "      alerts: {request_period_in_seconds: 1}\n");
     bench.output(&format!("globals:\n  status: {{listen: \"127.0.0.1:0\"{settings}}}\n"));
@@ -37,7 +40,7 @@ async fn bench(settings: &str) -> Bench {
 }
 
 /// `host:port` of the page.
-async fn address(running: &mut Running) -> String {
+pub async fn address(running: &mut Running) -> String {
     running.says(ADDRESS).await;
     let [_, stderr] = running.said();
     let said = String::from_utf8(stderr.octets()).expect("text");
@@ -66,12 +69,12 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str, header
 }
 
 /// Asks without TLS.
-async fn get(address: &str, path: &str, headers: &str) -> Answer {
+pub async fn get(address: &str, path: &str, headers: &str) -> Answer {
     ask(TcpStream::connect(address).await.expect("it listens"), path, headers).await
 }
 
 /// Asks again and again until the answer is as it is wanted.
-async fn until(address: &str, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+pub async fn until(address: &str, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
     let asking = async {
         loop {
             let answer = get(address, path, "").await;
@@ -220,7 +223,7 @@ async fn a_fault_is_told_while_it_lasts_and_nothing_of_it_stays() {
     let mut running = bench.run(&[]);
     let address = address(&mut running).await;
     let told = until(&address, "/", |answer| answer.body.contains("outage")).await;
-    assert!(told.body.contains("Do: ") && told.body.contains("class=\"error\""), "{}", told.body);
+    assert!(told.body.contains("Nothing to do") && told.body.contains("class=\"error\""), "{}", told.body);
     assert_eq!(get(&address, "/readyz", "").await.status, 200, "waiting mends it");
     let calm = until(&address, "/", |answer| answer.body.contains("1 fine") && answer.body.contains("current")).await;
     for class in ["badge bad", "badge odd", "class=\"error\""] {

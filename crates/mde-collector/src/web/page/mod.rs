@@ -72,6 +72,7 @@ fn layout(picture: &Picture, title: &str, content: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " · mde-collector" }
+                link rel="icon" type="image/svg+xml" href=(asset::address("/icon.svg"));
                 link rel="stylesheet" href=(asset::address("/uplot.css"));
                 link rel="stylesheet" href=(asset::address("/status.css"));
                 script src=(asset::address("/uplot.js")) defer {}

@@ -42,7 +42,7 @@ pub fn outputs(rows: &[OutputStatus], line: impl Fn(&OutputStatus) -> Markup) ->
                         @let advice = if row.state == OutputWord::Retrying { row.state.advice() }
                             else if row.dead_letters > 0 { OutputWord::Refusing.advice() }
                             else { row.state.advice() };
-                        tr.more.odd { td colspan="9" { p.advice { strong { "Do: " } (advice) } } }
+                        tr.more.odd { td colspan="9" { (super::rows::advice(advice)) } }
                     }
                 }
             }

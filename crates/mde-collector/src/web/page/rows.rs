@@ -56,7 +56,8 @@ pub fn address(row: &StreamStatus) -> String {
 /// When its next pull begins, in words.
 pub fn next(row: &StreamStatus, now_ms: i64) -> String {
     match row.next_ms {
-        None if row.state == Word::Pulling => "now".to_owned(),
+        // What has failed is being tried again while no time is set for that.
+        None if row.state == Word::Pulling || row.error.is_some() => "now".to_owned(),
         None => "–".to_owned(),
         Some(next_ms) => match (next_ms - now_ms).max(0).unsigned_abs() / 1_000 {
             0 => "now".to_owned(),
@@ -80,6 +81,19 @@ pub fn snapshot(row: &StreamStatus) -> Option<String> {
     Some(format!("{} {whole}", grouped(snapshot.count)))
 }
 
+/// One sentence of what to do; that nothing is to be done is seen before it is read.
+pub fn advice(advice: &str) -> Markup {
+    const NOTHING: &str = "nothing to do";
+    html! {
+        p.advice {
+            @match advice.strip_prefix(NOTHING) {
+                Some(rest) => { strong.fine { "Nothing to do" } (rest) }
+                None => { strong { "Do: " } (advice) }
+            }
+        }
+    }
+}
+
 /// What a person should know beyond the word, where there is something.
 pub fn trouble(row: &StreamStatus) -> Markup {
     html! {
@@ -91,7 +105,7 @@ pub fn trouble(row: &StreamStatus) -> Markup {
             }
         }
         @if care(row) != Care::Fine || row.error.is_some() {
-            p.advice { strong { "Do: " } (row.advice) }
+            (advice(&row.advice))
             @for notice in row.notices.iter().filter(|notice| notice.advice() != row.advice) {
                 p.advice { strong { (notice) ": " } (notice.advice()) }
             }

@@ -2,6 +2,7 @@
 //!
 //! When a bench is dropped, all that its processes said and wrote is searched for secrets: no test can forget it.
 
+mod browser;
 mod disk;
 mod front;
 mod nats;
@@ -13,6 +14,7 @@ mod socks;
 mod squid;
 mod telltale;
 
+pub use browser::{Browser, SCREENS};
 pub use disk::SmallDisk;
 pub use front::{Front, NAME as FRONT, authority};
 pub use nats::{NatsServer, messages_behind};
