@@ -102,16 +102,32 @@ fn every_link_leads_to_a_file_and_to_a_heading_that_is_there() {
     assert!(followed > 30, "{followed}");
 }
 
+/// A page that nothing leads to is one that nobody reads. The book's list is a page as well.
 #[test]
-fn the_book_has_every_page_of_the_folder_and_no_other() {
+fn every_page_of_the_documentation_can_be_reached_from_the_first_one() {
     let docs = root().join("docs");
-    let summary = fs::read_to_string(docs.join("SUMMARY.md")).expect("the book's list");
-    let named: BTreeSet<PathBuf> =
-        summary.lines().flat_map(links).map(|name| docs.join(name).canonicalize().expect(name)).collect();
-    let there = pages().into_iter().map(|page| page.file).filter(|file| file.starts_with(&docs));
-    for file in there.filter(|file| !file.ends_with("SUMMARY.md")) {
-        assert!(named.contains(&file), "{} is not in docs/SUMMARY.md", file.display());
+    let pages = pages();
+    let mut reached = BTreeSet::from([root().join("README.md"), docs.join("SUMMARY.md")]);
+    loop {
+        let before = reached.len();
+        for page in pages.iter().filter(|page| reached.contains(&page.file)).collect::<Vec<_>>() {
+            let targets = blocks(&page.text)
+                .1
+                .into_iter()
+                .flat_map(links)
+                .map(|target| target.split('#').next().unwrap_or(target));
+            reached.extend(targets.filter_map(|name| page.file.with_file_name(name).canonicalize().ok()));
+        }
+        if reached.len() == before {
+            break;
+        }
     }
+    let lost: Vec<_> = pages
+        .iter()
+        .map(|page| &page.file)
+        .filter(|file| file.starts_with(&docs) && !reached.contains(*file))
+        .collect();
+    assert!(lost.is_empty(), "no link leads to {lost:#?}: give each a line in docs/SUMMARY.md");
 }
 
 /// The commands of a shell's line that call us, each as the words after the shell has read it.
@@ -198,12 +214,15 @@ fn with_files(text: &str, folder: &Path) -> String {
     let mut written = String::new();
     for piece in text.split_inclusive(is_end) {
         let name = piece.trim_end_matches(is_end);
-        let wanted = [".crt", ".key", ".pem", ".creds", ".token"].iter().any(|end| name.ends_with(end))
+        // `${file:PATH}` names one inside a text.
+        let (before, name) = name.split_at(if name.starts_with("file:") { "file:".len() } else { 0 });
+        let wanted = !before.is_empty()
+            || [".crt", ".key", ".pem", ".creds", ".token"].iter().any(|end| name.ends_with(end))
             || name.starts_with("credentials/");
         if wanted {
-            let file = folder.join(name.replace('/', "-"));
+            let file = folder.join(name.trim_start_matches('/').replace('/', "-"));
             fs::write(&file, &pem).expect("writable");
-            written += &format!("{}{}", file.display(), &piece[name.len()..]);
+            written += &format!("{before}{}{}", file.display(), &piece[before.len() + name.len()..]);
         } else {
             written += piece;
         }
