@@ -87,11 +87,13 @@ pub async fn run(
 ) -> Result<Ended, RunError> {
     let mut ready = Ready::new(loaded, quotas);
     let owner = run::owner();
+    let mut first = true;
     let ended = loop {
         let (told, stopped) = watch::channel(false);
         let (tenants, rotations) = watch::channel(Vec::new());
         let seam = (Arc::clone(&store), &ready.quotas);
-        let turn = run::turn(&sockets, &ready.config, options, (&owner, seam), Arc::clone(&clock), (stopped, tenants));
+        let turn =
+            run::turn(&sockets, &ready.config, options, (&owner, seam), Arc::clone(&clock), (stopped, tenants, first));
         let mut turn = Box::pin(turn);
         let next = async {
             let mut seen = ready.watched.clone();
@@ -114,7 +116,7 @@ pub async fn run(
         let ended = turn.as_mut().await?;
         drop(turn);
         match next {
-            Some(next) => ready = next,
+            Some(next) => (ready, first) = (next, false),
             None => break ended,
         }
     };

@@ -11,6 +11,7 @@ use super::setup::{Tenant, Wire, sockets};
 use super::shape::Shape;
 use super::ship::{Order, ShipError, Shipper};
 use super::source::Source;
+use super::start::Start;
 use super::subscription::Subscription;
 use crate::config::{Config, From, OutputEntry};
 use crate::output;
@@ -93,7 +94,7 @@ pub async fn run_over(
     stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
     let seam = (Arc::clone(&store), quotas);
-    let outside = (stop, watch::Sender::new(Vec::new()));
+    let outside = (stop, watch::Sender::new(Vec::new()), true);
     let ended = turn(wire, config, options, (&owner(), seam), clock, outside).await?;
     store.close().await?;
     Ok(ended)
@@ -115,7 +116,7 @@ pub(super) fn try_out(config: &Config, quotas: &Quotas, clock: &Arc<dyn Clock>) 
     tenants.chain(outputs).filter_map(|tried| tried.err().map(|error| format!("failed to {error}"))).collect()
 }
 
-/// As [`run_over`], but leaves the store open; `rotations`: told whose credentials are in use.
+/// As [`run_over`], but leaves the store open; `rotations`: told whose credentials are in use; `first`: the process begins.
 ///
 /// # Errors
 /// As [`run`].
@@ -125,7 +126,7 @@ pub(super) async fn turn(
     options: &Options,
     (owner, (store, quotas)): (&str, (Arc<dyn Store>, &Quotas)),
     clock: Arc<dyn Clock>,
-    (mut stop, rotations): (watch::Receiver<bool>, watch::Sender<Vec<Rotation>>),
+    (mut stop, rotations, first): (watch::Receiver<bool>, watch::Sender<Vec<Rotation>>, bool),
 ) -> Result<Ended, RunError> {
     let owner = owner.to_owned();
     let board = Board::after(Notes::read(&store.notes().await?));
@@ -142,10 +143,11 @@ pub(super) async fn turn(
         let (board, store) = (board.clone(), Arc::clone(&node.store));
         async move { board.keep(&*store).await }
     });
+    let start = if first { Start::of(streams.len()) } else { Start::past() };
     let mut tasks = JoinSet::new();
     for (puller, schedule, reasons) in streams {
         let (gate, clock, news) = (node.gate.clone(), Arc::clone(&node.clock), news.clone());
-        let stop = (stop.clone(), reasons);
+        let stop = (stop.clone(), reasons, start.clone());
         tasks.spawn(async move { schedule::stream(puller, schedule, (&gate, &*clock), stop, &news).await });
     }
     let mut tally = Tally::default();
@@ -174,7 +176,11 @@ pub(super) async fn turn(
     keeper.shutdown().await;
     // The end itself does not depend on it.
     board.write(&*node.store).await.ok();
-    Ok(if stopped { Ended::Done } else { tally.ended() })
+    let ended = if stopped { Ended::Done } else { tally.ended() };
+    if ended == Ended::Denied {
+        telemetry::run::refused();
+    }
+    Ok(ended)
 }
 
 /// What all parts of a run share.

@@ -93,3 +93,21 @@ async fn while_counts_are_refreshed_no_call_is_refused_no_alert_waits_and_a_rest
     // 1,500 take 94 minutes.
     assert!(age < HOUR * 2, "the oldest first, so none is left behind: {age:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn alerts_that_ask_for_their_own_counts_one_by_one_wait_a_minute_for_them_and_no_longer() {
+    let more = |service: &str| match service {
+        "alerts" => "flatten: false, enrichment: {method: per_entity}",
+        "machines" => "emit: changes, enrichment: {max_age: 1h}",
+        other => small(other),
+    };
+    let trial = Trial::new(tenant(1_500), &counted(|_| true, more)).await;
+    trial.run_for(HOUR * 3 + BETWEEN).await;
+    trial.assert_within_quota();
+    let late = latencies(&trial).await;
+    assert!(late.len() > 80, "{} versions came", late.len());
+    let asked = trial.asked(RequestKind::AlertFiles);
+    assert!(asked as usize >= late.len(), "each was asked for its own: {asked}");
+    let p99 = permille(&late, 990);
+    assert!(p99 <= 125_000, "period, 5 s, and a minute for its counts: {p99} ms");
+}

@@ -97,8 +97,8 @@ pub fn resumed(stream: &StreamKey) {
 }
 
 /// An API is left for another one.
-pub fn left(stream: &StreamKey, backend: &str, error: &dyn Error) {
-    warn!(%stream, backend, %error, cause = cause(error), "an API that does not answer is left for another; the stream goes on where it stood");
+pub fn left(stream: &StreamKey, before: &str, backend: &str, error: &dyn Error) {
+    warn!(%stream, before, backend, %error, cause = cause(error), "an API that does not answer is left for another; the stream goes on where it stood");
 }
 
 /// Another API is read than before.
