@@ -8,7 +8,6 @@ use super::drive::Puller;
 use super::retry::PipelineError;
 use super::rights;
 use super::standing::Standing;
-use crate::config::Backend;
 use crate::pull::Ask;
 use crate::record::ErrorClass;
 use crate::service::{Api, Elsewhere};
@@ -36,8 +35,6 @@ pub struct Choice {
     not_before: Option<Instant>,
     /// It has said that it is gone.
     gone: bool,
-    /// Whether it was said that it ends.
-    told: bool,
 }
 
 impl Choice {
@@ -229,14 +226,11 @@ impl Puller {
         Ok(())
     }
 
-    /// Tells once that the classic API ends, and what will be read then.
-    fn tell(&mut self) {
+    /// Tells, once for all streams of the tenant, that the classic API ends.
+    fn tell(&self) {
         let soon = self.now().ms >= DEFENDER_END_MS - TOLD_MS;
-        if self.source.api() == Api::Mde && soon && !std::mem::replace(&mut self.choice.told, true) {
-            let service = &self.source.service;
-            let other = service.def.elsewhere.iter().find(|other| other.reads(service.pull));
-            let role = other.map(|other| other.endpoint.roles[0]);
-            events::classic_ends(&self.source.stream, role, service.backend == Backend::Auto);
+        if self.source.api() == Api::Mde && soon && self.clients.is_first_to_tell() {
+            events::classic_ends(&self.source.input);
         }
     }
 }

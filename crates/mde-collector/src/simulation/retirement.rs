@@ -27,7 +27,7 @@ fn named(versions: impl IntoIterator<Item = VersionKey>) -> BTreeSet<(String, St
 async fn the_classic_api_dies_at_noon_of_its_day_with_one_warning_before_one_notice_after_and_nothing_lost() {
     for how in [Retirement::Gone, Retirement::Reset] {
         let (heard, _listening) = Heard::listen();
-        let trial = Trial::at(EVENING, both, "      alerts: {flatten: false}\n").await;
+        let trial = Trial::at(EVENING, both, "      alerts: {flatten: false}\n      recommendations:\n").await;
         trial.sim.scenario().retire_classic(NOON.parse().expect("a moment"), how);
         trial.run_for(HOUR * 17 + BETWEEN).await;
         assert_eq!((heard.count("is announced to end"), heard.count("is left for another")), (1, 0));

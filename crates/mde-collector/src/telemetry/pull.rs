@@ -106,17 +106,10 @@ pub fn reads(stream: &StreamKey, before: &str, backend: &str) {
     info!(%stream, before, backend, "the stream is read from another API");
 }
 
-/// The classic API is announced to end. `role`: what Microsoft Graph asks for instead; `None`: it does not have the source.
-pub fn classic_ends(stream: &StreamKey, role: Option<&str>, auto: bool) {
-    match (role, auto) {
-        (Some(role), true) => {
-            warn!(%stream, role, "the classic API is announced to end on 2027-02-01; with this role the stream goes on by Microsoft Graph by itself");
-        }
-        (Some(role), false) => {
-            warn!(%stream, role, "the classic API is announced to end on 2027-02-01, and the configuration names it: grant this role and write `backend: auto`");
-        }
-        (None, _) => {
-            warn!(%stream, "the classic API is announced to end on 2027-02-01, and Microsoft Graph does not have this source");
-        }
-    }
+/// The classic API, which a tenant reads, is announced to end.
+pub fn classic_ends(tenant: &str) {
+    warn!(
+        tenant,
+        "the classic API is announced to end on 2027-02-01: `check` tells what each service is read from then, and which role that needs"
+    );
 }

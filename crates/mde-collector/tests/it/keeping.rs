@@ -314,7 +314,7 @@ async fn an_id_of_any_service_is_explained_with_what_became_of_its_events() {
     })
     .await;
     bench.ask(
-        "alerts:\n      machines:\n      vulnerabilities: {mode: incremental}\n      software: {emit: changes}\n      \
+        "alerts:\n      machines:\n      vulnerabilities: {mode: incremental}\n      software:\n      \
          recommendations:\n      investigations:\n      incidents:",
     );
     bench.once().await.exits(0);

@@ -83,7 +83,9 @@ async fn exports_queries_plans_and_links_with_a_signature_in_them_tell_no_creden
         config.machines.count = 20;
     })
     .await;
-    bench.ask("alerts:\n      machines: {request_machine_vulnerabilities: true, enrichment: {method: bulk}}");
+    bench.ask(
+        "alerts: {backend: mde}\n      machines: {request_machine_vulnerabilities: true, enrichment: {method: bulk}}",
+    );
     // What comes in pages is not there, so that it is read from files; one of those breaks off.
     bench.sim.scenario().always(RequestKind::ExportVulnerabilities, Fault::Forbidden);
     bench.sim.scenario().times(RequestKind::Blob, 1, Fault::Cut { after: 10, end: mde_sim::CutEnd::ContentLength });
