@@ -73,6 +73,8 @@ pub(super) struct Pulling<'a> {
     numbers: Numbers,
     /// Microsoft's id of the request that it answers.
     request_id: String,
+    /// The checkpoint at the pull's beginning, where what lies before it can be told late.
+    read_to_ms: Option<i64>,
     /// Whether rows of the answer under way wait for counts of their own.
     pub(super) waits: bool,
     /// Whether the step under way has waited for them already.
@@ -131,6 +133,11 @@ impl Puller {
     /// Whether an answer has come since the process began.
     pub const fn answered(&self) -> bool {
         self.answered
+    }
+
+    /// What it reads.
+    pub const fn source(&self) -> &Source {
+        &self.source
     }
 
     /// What the clocks say.
@@ -199,6 +206,8 @@ impl Puller {
             machine = self.source.machine(&state, self.once)?;
         }
         let counted = self.prepare().await?;
+        // What was set aside comes late for another reason.
+        let read_to_ms = state.checkpoint_ms.filter(|_| machine.gaps().is_empty());
         let mut report = Report::default();
         loop {
             let reading = self.reading();
@@ -224,6 +233,7 @@ impl Puller {
                 report,
                 numbers: Numbers::new(),
                 request_id: String::new(),
+                read_to_ms,
                 waits: false,
                 waited: false,
             };
@@ -234,6 +244,7 @@ impl Puller {
             }
             ended?;
             report = pulling.report;
+            report.checkpoint_ms = store.stream(&stream).await?.checkpoint_ms;
             report.gaps = machine.gaps().len() as u64 + u64::from(self.once && !counted);
             // Only now does the API's clock say that the checkpoint is ahead of time: once more, from where it belongs.
             if now.sure || !machine.is_ahead(self.now().ms) {
@@ -303,6 +314,8 @@ impl Puller {
         }
         let outcome = pulling.machine.answered(answer)?;
         self.commit(pulling, &outcome).await?;
+        events::progressed(&self.source.stream, &before.0, &pulling.report);
+        self.gate.board().stored(&self.source.stream, pulling.report.events - before.0.events);
         if let Some(enricher) = self.enricher.as_ref().filter(|_| std::mem::take(&mut pulling.waited)) {
             enricher.tidy(self.source.is_snapshot()).await?;
         }
@@ -455,9 +468,11 @@ impl Puller {
     }
 
     async fn take(&self, chunk: &mut Chunk, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
-        let Pulling { machine, batch, report, numbers, request_id, waits, waited, .. } = pulling;
+        let Pulling { machine, batch, report, numbers, request_id, read_to_ms, waits, waited, .. } = pulling;
         let (store, may_wait) = (&*self.store, !*waited);
-        let way = Way { machine: &mut **machine, store, batch, report, numbers, request_id, may_wait, waits };
+        let read_to_ms = *read_to_ms;
+        let way =
+            Way { machine: &mut **machine, store, batch, report, numbers, request_id, read_to_ms, may_wait, waits };
         self.intake.take(chunk, way).await
     }
 

@@ -7,11 +7,13 @@ pub mod credentials;
 pub mod enrich;
 #[cfg(test)]
 pub mod heard;
+pub mod metrics;
 pub mod pull;
 pub mod quota;
 pub mod reload;
 pub mod run;
 pub mod ship;
+pub mod web;
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Events of the pull half.
 
+use super::metrics::{self, EVENTS, LATE, RECORDS, REPEATED, REQUESTS, SNAPSHOTS, THROTTLED};
 use super::{cause, ms};
 use crate::record::StreamKey;
 use std::error::Error;
@@ -19,11 +20,46 @@ pub struct Report {
     pub repeated: u64,
     /// What is set aside or otherwise not read whole, at the end of the pull.
     pub gaps: u64,
+    /// Everything before it has been read, at the end of the pull. Unit: milliseconds since 1970, UTC.
+    pub checkpoint_ms: Option<i64>,
+    /// How far behind the checkpoint of the pull's beginning the latest newcomer lay. Unit: milliseconds.
+    pub late_ms: i64,
+}
+
+/// A part of a pull has been stored; two reports tell its size, and no line is worth it.
+pub fn progressed(stream: &StreamKey, before: &Report, after: &Report) {
+    let labels = [&*stream.tenant, &*stream.service];
+    let counters = [(&RECORDS, before.rows, after.rows), (&EVENTS, before.events, after.events)];
+    for (metric, before, after) in counters.into_iter().chain([(&REPEATED, before.repeated, after.repeated)]) {
+        metrics::add(metric, &labels, after.saturating_sub(before));
+    }
+}
+
+/// A new record lay so far behind the checkpoint. Unit: milliseconds.
+pub fn came_late(stream: &StreamKey, late_ms: i64) {
+    let seconds = late_ms.max(0).unsigned_abs().div_ceil(1_000);
+    metrics::observe(&LATE, &[&stream.tenant, &stream.service], seconds);
+}
+
+/// The API has answered a request, or not at all (0). `tenant`: `id` of the input.
+pub fn answered(tenant: &str, status: u16) {
+    metrics::add(&REQUESTS, &[tenant, &status.to_string()], 1);
+    metrics::add(&THROTTLED, &[tenant], u64::from(status == 429));
+}
+
+/// Something is odd about a stream's pulls.
+pub fn notice(stream: &StreamKey, notice: &str, advice: &str) {
+    warn!(%stream, notice, advice, "something is odd although no pull fails");
+}
+
+/// It is not any more.
+pub fn notice_over(stream: &StreamKey, notice: &str) {
+    info!(%stream, notice, "this is no longer odd");
 }
 
 /// A pull has reached its end.
 pub fn finished(stream: &StreamKey, report: &Report, elapsed: Duration) {
-    let Report { requests, rows, events, repeated, gaps } = *report;
+    let Report { requests, rows, events, repeated, gaps, .. } = *report;
     info!(%stream, requests, rows, events, repeated, gaps, elapsed_ms = ms(elapsed), "pull finished");
 }
 
@@ -44,6 +80,7 @@ pub fn set_aside(stream: &StreamKey, id: Option<&str>, from_ms: i64, to_ms: i64,
 
 /// A snapshot has ended.
 pub fn snapshot_ended(stream: &StreamKey, id: i64, count: u64, complete: bool) {
+    metrics::add(&SNAPSHOTS, &[&stream.tenant, &stream.service, if complete { "true" } else { "false" }], 1);
     if complete {
         info!(%stream, snapshot = id, count, "snapshot complete");
     } else {

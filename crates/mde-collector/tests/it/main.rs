@@ -1,6 +1,7 @@
 //! The collector as its users meet it: the real binary, real sockets, the simulator as tenant and oracle.
 
 mod architecture;
+mod browser;
 mod check;
 mod config;
 mod demo;
@@ -22,6 +23,7 @@ mod official;
 mod outputs;
 mod plan;
 mod poison;
+mod prometheus;
 mod proxies;
 mod pulls;
 mod quota;
@@ -33,6 +35,7 @@ mod signals;
 mod simulate;
 mod snapshots;
 mod state;
+mod status;
 mod subscriptions;
 mod table;
 mod tenants;
