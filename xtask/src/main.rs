@@ -76,12 +76,12 @@ fn main() -> Result<()> {
             packages::install(packages::TESTS);
             cargo(&["fmt", "--all", "--check"])?;
             cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-            cargo(&["test", "--workspace"])?;
+            test(&["--workspace"])?;
             if kafka {
                 packages::install(packages::KAFKA);
                 let feature = ["--package", "mde-collector", "--features", "kafka"];
                 cargo(&[&["clippy"], &feature[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
-                cargo(&[&["test"], &feature[..], &["--lib", "kafka"]].concat())?;
+                test(&[&feature[..], &["--lib", "kafka"]].concat())?;
             }
             deny()
         }
@@ -139,6 +139,16 @@ fn deny() -> Result<()> {
         return Ok(());
     }
     cargo(&["deny", "check", "advisories"])
+}
+
+/// Runs tests, three at once for each core where the caller does not say: many wait for a quota, a receiver or a process.
+fn test(arguments: &[&str]) -> Result<()> {
+    const TOLD: &str = "RUST_TEST_THREADS";
+    let threads = std::env::var(TOLD).unwrap_or_else(|_| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        (cores * 3).to_string()
+    });
+    run(Command::new(env!("CARGO")).arg("test").args(arguments).env(TOLD, threads))
 }
 
 /// Runs cargo.
