@@ -37,16 +37,33 @@ pub fn sliced(query: &str, slice: Slice<'_>) -> Option<String> {
     if let Some((part, parts)) = slice.part {
         behind.push(format!("where hash(tostring(pack_all()), {parts}) == {part}"));
     }
-    if behind.is_empty() {
-        return Some(text);
+    Some(appended(text, &behind))
+}
+
+/// The query of those rows whose columns have these values.
+#[must_use]
+pub fn equal(query: &str, equals: &[(&str, &str)]) -> String {
+    let conditions = equals.iter().map(|(column, value)| format!("where {} == '{}'", named(column), escaped(value)));
+    appended(query.to_owned(), &conditions.collect::<Vec<_>>())
+}
+
+/// The query that gives the number of rows alone, in a column of that name.
+#[must_use]
+pub fn counted(query: &str, column: &str) -> String {
+    appended(query.to_owned(), &[format!("summarize {} = count()", named(column))])
+}
+
+/// The query with further operators behind its last statement.
+fn appended(mut text: String, operators: &[String]) -> String {
+    if operators.is_empty() {
+        return text;
     }
-    let end = last_statement_end(&text);
-    text.truncate(end);
-    for operator in behind {
+    text.truncate(last_statement_end(&text));
+    for operator in operators {
         text.push_str("\n| ");
-        text.push_str(&operator);
+        text.push_str(operator);
     }
-    Some(text)
+    text
 }
 
 /// Whether the query says itself where its slice goes.
@@ -76,7 +93,12 @@ fn placed(text: &str, placeholder: &str, time: &str) -> String {
 fn named(column: &str) -> String {
     let plain = column.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
         && !column.starts_with(|letter: char| letter.is_ascii_digit());
-    if plain { column.to_owned() } else { format!("['{}']", column.replace('\\', "\\\\").replace('\'', "\\'")) }
+    if plain { column.to_owned() } else { format!("['{}']", escaped(column)) }
+}
+
+/// What stands between the quotes of a text.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\'', "\\'")
 }
 
 /// Where the last statement ends: behind its last letter that is no white space, comment or `;`. Unit: octets.
@@ -178,6 +200,15 @@ mod tests {
             Some("T\n| where hash(tostring(pack_all()), 8) == 3")
         );
         assert_eq!(sliced("T;", Slice { span: None, part: None }).as_deref(), Some("T;"));
+    }
+
+    #[test]
+    fn rows_are_picked_by_their_values_and_counted_behind_the_last_statement() {
+        assert_eq!(
+            equal("T | take 9; // nine", &[("A", "it's"), ("b c", "d\\e")]),
+            "T | take 9\n| where A == 'it\\'s'\n| where ['b c'] == 'd\\\\e'"
+        );
+        assert_eq!(counted("T ;", "Rows"), "T\n| summarize Rows = count()");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which failures are tried again, and how long to wait. Pure: the loops are the caller's.
+//! Which failures are tried again, how often, and how long to wait. Pure: the loops are the caller's.
 
 use crate::answer::http_date_ms;
 use crate::error::{Error, ErrorKind};
@@ -12,6 +12,9 @@ const BACKOFF_CAP: Duration = Duration::from_secs(60);
 
 /// Longest pause of the first try again.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+
+/// How often a call is made before its failure counts as more than a passing one.
+const TRIES: u32 = 3;
 
 /// What to do with a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,36 @@ impl Error {
             | ErrorKind::LinkChangedFilter
             | ErrorKind::Token(_)
             | ErrorKind::Config(_) => Retry::Never,
+        }
+    }
+}
+
+/// How often one and the same call has failed so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tries {
+    failures: u32,
+}
+
+impl Tries {
+    /// Failures so far; to be asked to wait is none.
+    #[must_use]
+    pub const fn failures(self) -> u32 {
+        self.failures
+    }
+
+    /// It has failed once more: how long to wait before it is made again; `None`: that is of no use, or was done often enough.
+    /// `random`: any number, for the jitter.
+    pub fn again(&mut self, error: &Error, random: u64) -> Option<Duration> {
+        if !matches!(error.kind(), ErrorKind::Throttled { .. }) {
+            self.failures += 1;
+            if self.failures >= TRIES {
+                return None;
+            }
+        }
+        match error.retry() {
+            Retry::Never => None,
+            Retry::After(wait) => Some(wait),
+            Retry::Backoff => Some(backoff(self.failures.max(1), random)),
         }
     }
 }
@@ -164,6 +197,7 @@ pub struct Allowed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Context;
 
     const SEEN: &str = "API calls quota exceeded! Maximum allowed 30 per 00:01:00 for the key \
                         Destination+TenantID+AppID. You can send requests again in 8 seconds.";
@@ -222,6 +256,21 @@ mod tests {
         {
             assert_eq!(Some(until_next_quarter(answered)), seconds(wait), "{answered:?}");
         }
+    }
+
+    #[test]
+    fn a_call_is_made_three_times_unless_it_is_of_no_use_and_to_be_asked_to_wait_is_no_failure() {
+        let error = |kind| Error::new(kind, Context::default());
+        let cut = error(ErrorKind::BodyCut);
+        let mut tries = Tries::default();
+        assert_eq!(tries.again(&cut, 0), Some(BACKOFF_FIRST / 2));
+        let throttled = error(ErrorKind::Throttled { after: Some(Duration::from_secs(7)) });
+        for _ in 0..9 {
+            assert_eq!((tries.again(&throttled, 0), tries.failures()), (Some(Duration::from_secs(7)), 1));
+        }
+        assert_eq!(tries.again(&cut, 0), Some(BACKOFF_FIRST));
+        assert_eq!(tries.again(&cut, 0), None);
+        assert_eq!(Tries::default().again(&error(ErrorKind::NotFound), 0), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `config`: what a configuration may hold, an example of one, and an official one in our own layout.
 
-use super::{DONE, Source, USAGE, give, say};
+use super::{DONE, Files, Source, USAGE, give, say};
 use crate::config::{Original, convert, example, schema};
 use clap::{Args, Subcommand};
 
@@ -42,10 +42,11 @@ impl Config {
 
 /// Converts what the command line names.
 fn converted(source: &Source) -> u8 {
-    let original = match (&source.job_config_loc, &source.collector_config_loc, &source.config) {
-        (Some(job), Some(collector), _) => Original::Job(job, collector),
-        (_, _, Some(file)) => Original::File(file),
-        _ => {
+    let files = source.files();
+    let original = match &files {
+        Some(Files::Job(job, collector)) => Original::Job(job, collector),
+        Some(Files::One(file)) => Original::File(file),
+        None => {
             say("no configuration: name one with --config FILE, or set CONFIG_FILE");
             return USAGE;
         }

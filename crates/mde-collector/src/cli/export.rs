@@ -260,9 +260,8 @@ impl Export {
             failed
         };
         let target = Target::open(path.as_deref()).map_err(|error| failed(&error, Failed::Usage))?;
-        let folder = |target: &Target| tempfile::Builder::new().prefix(".mde-export-").tempdir_in(target.folder());
+        let folder = target.folder();
         let on_disk = |error: io::Error| failed(&format_args!("make temporary files: {error}"), Failed::Partly);
-        let folders = (folder(&target).map_err(on_disk)?, folder(&target).map_err(on_disk)?);
         let form = match self.format {
             Lines::Ndjson => Form::Ndjson,
             Lines::Csv => Form::Csv,
@@ -287,10 +286,9 @@ impl Export {
         let exported = match count {
             Some(count) => {
                 let related = source.clone().related(count, self.id.as_deref().unwrap_or_default());
-                let folders = (folders.0.path(), folders.1.path());
-                exporter.related((source, related), folders, &mut watched, stop).await
+                exporter.related((source, related), &folder, &mut watched, stop).await
             }
-            None => exporter.source(source, folders.0.path(), &mut watched, stop).await,
+            None => exporter.source(source, &folder, &mut watched, stop).await,
         };
         let Watched { sheet, progress } = watched;
         let told = progress.end(sheet.rows());

@@ -13,6 +13,7 @@ mod explain;
 mod export;
 mod generated;
 mod hunt;
+mod official;
 mod place;
 mod plan;
 mod progress;
@@ -30,7 +31,6 @@ use crate::quota::Quotas;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use progress::AboveBars;
 use std::error::Error;
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::PathBuf;
@@ -124,22 +124,43 @@ pub struct Source {
     /// Configuration file, YAML or JSON; looked up as given, then in `config/`.
     #[arg(long, env = "CONFIG_FILE", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The official job form: inputs.
-    #[arg(long = "job_config_loc", value_name = "FILE", requires = "collector_config_loc")]
+    /// The official job form: inputs. Where only the other one is named: /etc/devo/job/job_config.json.
+    #[arg(long = "job_config_loc", value_name = "FILE")]
     job_config_loc: Option<PathBuf>,
-    /// The official job form: outputs and state.
-    #[arg(long = "collector_config_loc", value_name = "FILE", requires = "job_config_loc")]
+    /// The official job form: outputs and state. Where only the other one is named:
+    /// /etc/devo/collector/collector_config.json.
+    #[arg(long = "collector_config_loc", value_name = "FILE")]
     collector_config_loc: Option<PathBuf>,
 }
 
+/// Which files hold a configuration.
+enum Files {
+    /// One.
+    One(PathBuf),
+    /// The official job form: inputs, and outputs with state.
+    Job(PathBuf, PathBuf),
+}
+
 impl Source {
-    /// Loads it. `None`: the command line names no file.
+    /// Loads it. `None`: the command line names no file, and none lies where the official image has them.
     fn load(&self, options: Options) -> Option<Result<Loaded, Problems>> {
         let environment = |name: &str| std::env::var(name).ok();
+        match self.files()? {
+            Files::One(file) => Some(load(&file, &environment, options)),
+            Files::Job(job, collector) => Some(load_job(&job, &collector, &environment, options)),
+        }
+    }
+
+    /// The files that are meant.
+    fn files(&self) -> Option<Files> {
+        let there = official::Job::usual();
         match (&self.job_config_loc, &self.collector_config_loc, &self.config) {
-            (Some(job), Some(collector), _) => Some(load_job(job, collector, &environment, options)),
-            (_, _, Some(file)) => Some(load(file, &environment, options)),
-            _ => None,
+            (None, None, Some(file)) => Some(Files::One(file.clone())),
+            (None, None, None) => there.is_there().then_some(Files::Job(there.job, there.collector)),
+            (job, collector, _) => {
+                let named = |named: &Option<PathBuf>, usual| named.clone().unwrap_or(usual);
+                Some(Files::Job(named(job, there.job), named(collector, there.collector)))
+            }
         }
     }
 
@@ -229,32 +250,9 @@ fn give(what: impl Display) {
     writeln!(stdout(), "{what}").ok();
 }
 
-/// The official command line has no sub-command: `--config F` is `run`, `--validate` is `check`. So is a bare call where
-/// the environment names a configuration, as the official image is started; `named`: it does.
-fn official(arguments: impl IntoIterator<Item = OsString>, named: bool) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    let flags =
-        ["--config", "--job_config_loc", "--collector_config_loc", "--prod-mode", "--no-save-state", "--validate"];
-    let names_flag = |argument: &OsString| {
-        argument.to_str().is_some_and(|text| flags.contains(&text.split('=').next().unwrap_or(text)))
-    };
-    // Ours may stand before it.
-    let place = if arguments.get(1).is_some_and(|argument| argument == "--log-format") { 3 } else { 1 };
-    if arguments.get(place).map_or(named && arguments.len() == place, names_flag) {
-        let validate = arguments.iter().any(|argument| argument == "--validate");
-        arguments.retain(|argument| argument != "--validate" && argument != "--prod-mode");
-        arguments.insert(place, if validate { "check" } else { "run" }.into());
-        if validate {
-            arguments.retain(|argument| argument != "--no-save-state");
-        }
-    }
-    arguments
-}
-
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ExitCode {
-    let named = std::env::var_os("CONFIG_FILE").is_some_and(|file| !file.is_empty());
-    let arguments = match Arguments::try_parse_from(official(std::env::args_os(), named)) {
+    let arguments = match Arguments::try_parse_from(official::translated(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() { USAGE } else { DONE };
@@ -316,36 +314,4 @@ where
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(logged));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     if json { builder.json().flatten_event(true).init() } else { builder.with_ansi(colours).init() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(line: &str) -> Vec<OsString> {
-        line.split(' ').map(OsString::from).collect()
-    }
-
-    #[test]
-    fn the_official_command_line_is_run_or_check() {
-        for (given, meant) in [
-            ("c --config f --prod-mode", "c run --config f"),
-            ("c --prod-mode --config f", "c run --config f"),
-            ("c --config f --no-save-state", "c run --config f --no-save-state"),
-            ("c --config=f --validate", "c check --config=f"),
-            ("c --validate --no-save-state --config f", "c check --config f"),
-            ("c --job_config_loc j --collector_config_loc k", "c run --job_config_loc j --collector_config_loc k"),
-            ("c --log-format json --config f", "c --log-format json run --config f"),
-            ("c run --config f", "c run --config f"),
-            ("c --help", "c --help"),
-            ("c", "c"),
-        ] {
-            assert_eq!(official(words(given), false), words(meant), "{given}");
-        }
-        assert_eq!(official(words("c"), true), words("c run"), "the environment names the file");
-        assert_eq!(official(words("c --help"), true), words("c --help"));
-        for meant in ["c run --config f --no-save-state", "c check --config f", "c run --config f"] {
-            Arguments::try_parse_from(words(meant)).expect("it is understood");
-        }
-    }
 }

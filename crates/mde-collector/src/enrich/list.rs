@@ -1,12 +1,10 @@
 //! A list read page by page to its end, whatever its links do. Rows are handed on while they arrive.
 
 use super::EnrichError;
-use mde_client::retry::{Retry, backoff};
-use mde_client::{Client, Error, ErrorKind, Get, Link, LinkGuard, PageEnd};
+use mde_client::retry::Tries;
+use mde_client::{Client, Error, Get, Link, LinkGuard, PageEnd};
 use tokio::time::sleep;
 
-/// How often the same page is tried before its failure counts.
-const TRIES: u32 = 3;
 /// Empty pages whose links are followed in a row.
 const EMPTY_PAGES: u32 = 3;
 /// An answer of a multiple of so many rows may have been cut there without a link. Source: field reports.
@@ -48,10 +46,10 @@ impl<'c> List<'c> {
         row: &mut (dyn FnMut(&[u8]) -> Result<(), EnrichError> + Send),
     ) -> Result<bool, EnrichError> {
         let Some(get) = self.next.take() else { return Ok(false) };
-        let mut failures = 0;
+        let mut tries = Tries::default();
         let end = loop {
             match self.once(&get, row).await {
-                Err(EnrichError::Api(error)) => calm(error, &mut failures).await?,
+                Err(EnrichError::Api(error)) => calm(error, &mut tries).await?,
                 other => break other?,
             }
         };
@@ -116,19 +114,10 @@ impl<'c> List<'c> {
 ///
 /// # Errors
 /// The failure itself, where another try is of no use or was made often enough.
-pub async fn calm(error: Error, failures: &mut u32) -> Result<(), EnrichError> {
-    let throttled = matches!(error.kind(), ErrorKind::Throttled { .. });
-    if !throttled {
-        *failures += 1;
-        if *failures >= TRIES {
-            return Err(error.into());
-        }
+pub async fn calm(error: Error, tries: &mut Tries) -> Result<(), EnrichError> {
+    match tries.again(&error, rand::random()) {
+        Some(wait) => sleep(wait).await,
+        None => return Err(error.into()),
     }
-    let wait = match error.retry() {
-        Retry::Never => return Err(error.into()),
-        Retry::After(wait) => wait,
-        Retry::Backoff => backoff((*failures).max(1), rand::random()),
-    };
-    sleep(wait).await;
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::service::{JOINT, OWNER, Only, Pass, Read};
 use mde_client::budget::Priority;
 use mde_client::limits::{EXPORT_LINK_HOURS_CAP, EXPORT_PAGE_CAP, Family, PAGE_CAP};
 use mde_client::query::{Query, segment};
+use mde_client::retry::Tries;
 use mde_client::{Client, ErrorKind, ExportFile, Get};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -89,18 +90,18 @@ impl Reading<'_> {
 
     /// Asks for links and reads what is behind them.
     async fn linked(&self, get: &Get, tally: &mut Tally) -> Result<u64, EnrichError> {
-        let (mut failures, mut rows) = (0, 0);
+        let (mut tries, mut rows) = (Tries::default(), 0);
         let list = loop {
             match self.client.export_files(get).await {
                 Ok(list) => break list,
-                Err(error) => calm(error, &mut failures).await?,
+                Err(error) => calm(error, &mut tries).await?,
             }
         };
         for file in &list.files {
-            let mut failures = 0;
+            let mut tries = Tries::default();
             rows += loop {
                 match self.file(file, tally).await {
-                    Err(EnrichError::Api(error)) => calm(error, &mut failures).await?,
+                    Err(EnrichError::Api(error)) => calm(error, &mut tries).await?,
                     other => break other?,
                 }
             };

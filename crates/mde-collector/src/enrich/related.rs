@@ -6,6 +6,7 @@ use crate::service::{PerEntity, Related};
 use mde_client::budget::Priority;
 use mde_client::limits::PAGE_CAP;
 use mde_client::query::segment;
+use mde_client::retry::Tries;
 use mde_client::{Client, ErrorKind, Get};
 
 /// What became of one call.
@@ -47,7 +48,7 @@ pub async fn count(client: &Client, call: &PerEntity, id: &str) -> Outcome {
 
 /// The one thing that belongs to an entity: there, or 404.
 async fn one(client: &Client, get: &Get) -> Result<u64, EnrichError> {
-    let mut failures = 0;
+    let mut tries = Tries::default();
     loop {
         let answer = match client.get(get).await {
             Ok(answer) => answer.entity().await,
@@ -56,7 +57,7 @@ async fn one(client: &Client, get: &Get) -> Result<u64, EnrichError> {
         match answer {
             Ok(_) => return Ok(1),
             Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(0),
-            Err(error) => calm(error, &mut failures).await?,
+            Err(error) => calm(error, &mut tries).await?,
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use super::source::Source;
 use crate::pull::{Ask, Condition};
-use crate::service::Api;
+use crate::service::{Api, JOINT, Take};
 use mde_client::budget::Priority;
 use mde_client::limits::Family;
 use mde_client::query::{Filter, Literal, Op, Query, segment};
-use mde_client::{Error, Get};
+use mde_client::{Error, Get, kql};
 
 /// The field by which a condition names entities.
 const ID: &str = "id";
@@ -66,6 +66,20 @@ pub fn one(source: &Source, id: &str) -> Get {
     let query = endpoint.expand.map_or_else(Query::new, |expand| Query::new().expand(expand));
     let path = format!("{}/{}", endpoint.path, segment(id));
     Get::new(path, endpoint.family, priority(source, false)).query(query)
+}
+
+/// A query for the row of one entity, where the source is a table; `None`: no row can have such an id.
+pub fn row(source: &Source, id: &str) -> Option<String> {
+    let (columns, parts): (_, Vec<&str>) = match &source.shape()?.iter().find(|field| field.name == ID)?.take {
+        Take::Any(columns) => (*columns, vec![id]),
+        Take::Joined(columns) => (*columns, id.split(JOINT).collect()),
+        _ => return None,
+    };
+    if columns.len() != parts.len() {
+        return None;
+    }
+    let equals: Vec<(&str, &str)> = columns.iter().copied().zip(parts).collect();
+    Some(kql::equal(source.kql()?, &equals))
 }
 
 /// Who comes first when the quota is short.

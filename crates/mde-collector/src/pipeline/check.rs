@@ -4,6 +4,7 @@ mod backends;
 
 use self::backends::{Grant, Judged, Place, judge, last_day, portal};
 use super::clock::{self, Clock};
+use super::rights::granted;
 use super::run::{RunError, asked};
 use super::setup::{Clients, Tenant};
 use crate::config::{Config, Input, OutputEntry, Proof, ServiceConfig};
@@ -11,7 +12,7 @@ use crate::output::{self, expiry};
 use crate::pull::clock::SPREAD_WARNING_MS;
 use crate::quota::{Quotas, TenantBudget};
 use crate::record::{ErrorClass, RawObject};
-use crate::service::{Api, Elsewhere, Pull, permitted};
+use crate::service::{Api, Elsewhere, Pull};
 use crate::telemetry;
 use futures_util::future::{join, join_all};
 use mde_client::budget::Priority;
@@ -207,25 +208,6 @@ async fn list_finding(service: &ServiceConfig, input: &Input, clients: &Clients,
             _ => failed("service", &error),
         },
     }
-}
-
-/// Whether the application may read a service there, as far as its token tells.
-async fn granted(
-    service: &ServiceConfig,
-    elsewhere: Option<&'static Elsewhere>,
-    clients: &Clients,
-) -> Result<bool, Error> {
-    let endpoint = service.def.endpoint_at(elsewhere);
-    if endpoint.api == Api::Hunting {
-        let (defender, graph) = clients.hunting(service.backend);
-        return match Hunter::choose(defender, graph).await {
-            Ok(_) => Ok(true),
-            Err(error) if matches!(error.kind(), ErrorKind::Forbidden { .. }) => Ok(false),
-            Err(error) => Err(error),
-        };
-    }
-    let token = clients.of(endpoint.api).tokens().token().await?;
-    Ok(permitted(endpoint.roles, token.roles().as_deref()))
 }
 
 /// How many of the entities that changed in the last day the other API does not show: what a switch would leave out. Nothing where

@@ -6,14 +6,13 @@
 use super::ask;
 use super::drive::Puller;
 use super::retry::PipelineError;
+use super::rights;
 use super::standing::Standing;
-use crate::config::Backend;
 use crate::pull::Ask;
 use crate::record::ErrorClass;
-use crate::service::{Api, Elsewhere, permitted};
+use crate::service::{Api, Elsewhere};
 use crate::store::{Commit, Lease, Progress, StreamState};
 use crate::telemetry::pull as events;
-use mde_client::hunting::Hunter;
 use mde_client::limits::DEFENDER_END_MS;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -36,8 +35,6 @@ pub struct Choice {
     not_before: Option<Instant>,
     /// It has said that it is gone.
     gone: bool,
-    /// Whether it was said that it ends.
-    told: bool,
 }
 
 impl Choice {
@@ -99,7 +96,10 @@ impl Puller {
                 false => places[at],
             },
         };
-        self.go(place);
+        let before = self.source.api().name();
+        if self.go(place) {
+            events::reads(&self.source.stream, before, self.source.api().name());
+        }
         self.tell();
         Ok(())
     }
@@ -128,19 +128,21 @@ impl Puller {
         }
         let Some(other) = self.first_permitted(others).await else { return false };
         self.choice.left();
-        events::left(&self.source.stream, self.source.api().name(), error);
-        self.go(other);
+        let before = self.source.api().name();
+        if self.go(other) {
+            events::left(&self.source.stream, before, self.source.api().name(), error);
+        }
         true
     }
 
-    /// Reads there from now on.
-    fn go(&mut self, place: Option<&'static Elsewhere>) {
-        if !same(place, self.source.elsewhere) {
-            let before = self.source.api().name();
+    /// Reads there from now on; whether that is another API than before.
+    fn go(&mut self, place: Option<&'static Elsewhere>) -> bool {
+        let other = !same(place, self.source.elsewhere);
+        if other {
             self.source = self.source.clone().at(place);
-            events::reads(&self.source.stream, before, self.source.api().name());
             self.equip();
         }
+        other
     }
 
     /// The first of these that the application may read.
@@ -153,20 +155,24 @@ impl Puller {
         None
     }
 
-    /// Whether the application may read there, as far as its token tells.
+    /// Fails where the application may not read there, as far as its token tells.
     async fn permitted(&self, place: Option<&'static Elsewhere>) -> Result<(), PipelineError> {
         let service = &self.source.service;
-        let endpoint = service.def.endpoint_at(place);
-        if endpoint.api == Api::Hunting {
-            let (defender, graph) = self.clients.hunting(service.backend);
-            Hunter::choose(defender, graph).await?;
-            return Ok(());
-        }
-        let roles = self.clients.of(endpoint.api).tokens().token().await?.roles();
-        match permitted(endpoint.roles, roles.as_deref()) {
+        match rights::granted(service, place, &self.clients).await? {
             true => Ok(()),
-            false => Err(PipelineError::Lacks { service: service.def.name, role: endpoint.roles[0] }),
+            false => {
+                Err(PipelineError::Lacks { service: service.def.name, role: service.def.endpoint_at(place).roles[0] })
+            }
         }
+    }
+
+    /// Chooses where the next pull reads, and fails where the application may not; for who has time until then.
+    ///
+    /// # Errors
+    /// As [`choose`](Self::choose), or that a right is missing.
+    pub(super) async fn look_ahead(&mut self) -> Result<(), PipelineError> {
+        self.choose().await?;
+        self.permitted(self.source.elsewhere).await
     }
 
     /// Whether the first API answers again; if not, it is asked no sooner than in an hour.
@@ -220,14 +226,11 @@ impl Puller {
         Ok(())
     }
 
-    /// Tells once that the classic API ends, and what will be read then.
-    fn tell(&mut self) {
+    /// Tells, once for all streams of the tenant, that the classic API ends.
+    fn tell(&self) {
         let soon = self.now().ms >= DEFENDER_END_MS - TOLD_MS;
-        if self.source.api() == Api::Mde && soon && !std::mem::replace(&mut self.choice.told, true) {
-            let service = &self.source.service;
-            let other = service.def.elsewhere.iter().find(|other| other.reads(service.pull));
-            let role = other.map(|other| other.endpoint.roles[0]);
-            events::classic_ends(&self.source.stream, role, service.backend == Backend::Auto);
+        if self.source.api() == Api::Mde && soon && self.clients.is_first_to_tell() {
+            events::classic_ends(&self.source.input);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::choice::Choice;
 use super::clock::{self, Clock};
 use super::gate::Gate;
 use super::lease;
-use super::retry::{PipelineError, Verdict, pause, verdict};
+use super::retry::{PipelineError, again, failure};
 use super::rows::{Chunk, Intake, Numbers, Way};
 use super::setup::Clients;
 use super::source::Source;
@@ -16,10 +16,12 @@ use crate::enrich::Enricher;
 use crate::pull::clock::{Reading, SPREAD_WARNING_MS};
 use crate::pull::{Answer, Ask, Machine, More, Now, Outcome, Slice, SnapshotEnd, Step};
 use crate::record::{BatchHead, StreamKey};
+use crate::service::Api;
 use crate::status::Word;
 use crate::store::{Lease, Progress, Store};
 use crate::telemetry::pull::{self as events, Report};
-use mde_client::hunting::{Endpoint, Hunt, Hunter};
+use mde_client::hunting::{Endpoint, Hunt, Hunted, Hunter};
+use mde_client::retry::Tries;
 use mde_client::{Get, Link, LinkGuard, NextLink, ServerDate, kql};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +128,11 @@ impl Puller {
     /// The stream that it fills.
     pub const fn stream(&self) -> &StreamKey {
         &self.source.stream
+    }
+
+    /// Whether an answer has come since the process began.
+    pub const fn answered(&self) -> bool {
+        self.answered
     }
 
     /// What it reads.
@@ -252,7 +259,7 @@ impl Puller {
 
     /// Does what the machine wants until it wants nothing more.
     async fn steps(&mut self, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
-        let mut failures = 0;
+        let mut tries = Tries::default();
         // Whether the board still says what went wrong.
         let mut told = true;
         loop {
@@ -262,28 +269,22 @@ impl Puller {
                 if std::mem::take(&mut told) {
                     self.gate.board().stream(&self.source.stream, |note| note.say(Word::Pulling));
                 }
-                failures = 0;
+                tries = Tries::default();
                 continue;
             };
             pulling.batch.discard().await?;
-            match verdict(&error, failures) {
-                Verdict::Again { counts } => {
-                    failures += u32::from(counts);
-                    let wait = pause(&error, failures.max(1));
-                    events::tried_again(&self.source.stream, &error, error.advice(), failures, wait);
-                    self.gate
-                        .board()
-                        .stream(&self.source.stream, |note| note.fail(error.word(), error.to_string(), error.advice()));
-                    told = true;
-                    sleep(wait).await;
-                }
-                Verdict::Tell(failure) => {
-                    let outcome = pulling.machine.failed(&failure, self.now());
-                    self.commit(pulling, &outcome.ok_or(error)?).await?;
-                    failures = 0;
-                }
-                Verdict::End => return Err(error),
-            }
+            let Some(wait) = again(&error, &mut tries) else {
+                // The machine may know a way around it.
+                let outcome = failure(&error).and_then(|failure| pulling.machine.failed(&failure, self.now()));
+                self.commit(pulling, &outcome.ok_or(error)?).await?;
+                tries = Tries::default();
+                continue;
+            };
+            events::tried_again(&self.source.stream, &error, error.advice(), tries.failures(), wait);
+            let board = self.gate.board();
+            board.stream(&self.source.stream, |note| note.fail(error.word(), error.to_string(), error.advice()));
+            told = true;
+            sleep(wait).await;
         }
     }
 
@@ -295,12 +296,7 @@ impl Puller {
         let answer = match step {
             Step::List(ask) => Answer::Rows(self.list(ask, pulling).await?),
             Step::One(id) => {
-                let get = ask::one(&self.source, id);
-                let answer = self.get(&get, pulling).await?;
-                pulling.report.requests += 1;
-                let mut chunk = Chunk::default();
-                chunk.push(&answer.entity().await?);
-                self.take(&mut chunk, pulling).await?;
+                self.one(id, pulling).await?;
                 Answer::Rows(More::Nothing)
             }
             Step::Slice(slice) => Answer::Rows(self.slice(slice, pulling).await?),
@@ -368,6 +364,21 @@ impl Puller {
         })
     }
 
+    /// One entity: by its own path, or as the row of its table that has its id.
+    async fn one(&mut self, id: &str, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
+        let mut chunk = Chunk::default();
+        if self.source.api() == Api::Hunting {
+            let absent = || PipelineError::Absent(id.to_owned());
+            let mut answer = self.hunt(ask::row(&self.source, id).ok_or_else(absent)?, pulling).await?;
+            chunk.push(answer.next().await?.ok_or_else(absent)?);
+        } else {
+            let answer = self.get(&ask::one(&self.source, id), pulling).await?;
+            chunk.push(&answer.entity().await?);
+        }
+        pulling.report.requests += 1;
+        self.take(&mut chunk, pulling).await
+    }
+
     /// Rows of a slice of the query.
     async fn slice(&mut self, slice: &Slice, pulling: &mut Pulling<'_>) -> Result<More, PipelineError> {
         let column = self.source.query.as_ref().and_then(|query| query.timestamp_column.clone());
@@ -375,10 +386,7 @@ impl Puller {
         let span = slice.span.map(|(from_ms, to_ms)| (column, from_ms, to_ms));
         let query = self.source.kql().expect("only what is the result of a query asks for slices");
         let text = kql::sliced(query, kql::Slice { span, part: slice.part }).ok_or(PipelineError::Calendar)?;
-        let hunter = self.hunter().await?;
-        // An endpoint that refuses may have been retired, or a role may have moved to the other: chosen anew then.
-        let answer = hunter.run(&Hunt::new(text)).await.inspect_err(|_| self.hunter = None);
-        let mut answer = self.heard(answer, pulling, |answer| (answer.date, &answer.request_id))?;
+        let mut answer = self.hunt(text, pulling).await?;
         let mut chunk = Chunk::default();
         while let Some(row) = answer.next().await? {
             if chunk.push(row) {
@@ -393,6 +401,14 @@ impl Puller {
             }
             _ => Ok(More::Nothing),
         }
+    }
+
+    /// Runs a query.
+    async fn hunt(&mut self, query: String, pulling: &mut Pulling<'_>) -> Result<Hunted, PipelineError> {
+        let hunter = self.hunter().await?;
+        // An endpoint that refuses may have been retired, or a role may have moved to the other: chosen anew then.
+        let answer = hunter.run(&Hunt::new(query)).await.inspect_err(|_| self.hunter = None);
+        self.heard(answer, pulling, |answer| (answer.date, &answer.request_id))
     }
 
     /// The endpoint for which the application has the role, chosen at the first query and after one that failed.

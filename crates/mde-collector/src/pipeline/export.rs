@@ -113,7 +113,11 @@ impl ExportError {
 
     /// Whether the API has nothing of that name.
     fn is_not_found(&self) -> bool {
-        matches!(self, Self::Pull(PipelineError::Api(error)) if *error.kind() == ErrorKind::NotFound)
+        match self {
+            Self::Pull(PipelineError::Absent(_)) => true,
+            Self::Pull(PipelineError::Api(error)) => *error.kind() == ErrorKind::NotFound,
+            _ => false,
+        }
     }
 }
 
@@ -157,7 +161,7 @@ impl<'a> Exporter<'a> {
         plan::count(&client, &list, query).await.ok().flatten()
     }
 
-    /// Exports a source. `folder`: an empty one for the store. Returns what could not be read.
+    /// Exports a source. `folder`: where there is room for what waits. Returns what could not be read.
     ///
     /// # Errors
     /// What stopped it; what was taken before is part of the whole.
@@ -183,18 +187,18 @@ impl<'a> Exporter<'a> {
     pub async fn related(
         &self,
         (source, related): (Source, Source),
-        folders: (&Path, &Path),
+        folder: &Path,
         sink: &mut dyn Sink,
         stop: watch::Receiver<bool>,
     ) -> Result<Vec<Gap>, ExportError> {
         let mut counted = Counting { sink, lines: 0 };
-        let exported = match self.pulled(related, folders.0, &mut counted, stop.clone()).await {
+        let exported = match self.pulled(related, folder, &mut counted, stop.clone()).await {
             Err(error) if error.is_not_found() => Ok(Vec::new()),
             exported => exported,
         };
         if exported.is_ok() && counted.lines == 0 {
             // Nothing belongs to it, or there is no such entity: the answers do not tell one from the other.
-            self.source(source, folders.1, &mut Nobody, stop).await?;
+            self.source(source, folder, &mut Nobody, stop).await?;
         }
         exported
     }
@@ -208,7 +212,7 @@ impl<'a> Exporter<'a> {
         mut stop: watch::Receiver<bool>,
     ) -> Result<Vec<Gap>, ExportError> {
         let clock = Arc::clone(&self.clock);
-        let store: Arc<dyn Store> = Arc::new(sqlite::open(folder, Arc::new(move || clock.wall_ms())).await?);
+        let store: Arc<dyn Store> = Arc::new(sqlite::open_scratch(folder, Arc::new(move || clock.wall_ms())).await?);
         store.attach(READER, &source.stream, &StartAt::Oldest).await?;
         let options = Options {
             once: true,

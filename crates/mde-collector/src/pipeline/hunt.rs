@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::export::{ExportError, Sink};
-use super::retry::{PipelineError, Verdict, pause, verdict};
+use super::retry::{PipelineError, again};
 use super::rows::one_line;
 use super::setup::Tenant;
 use crate::config::Input;
@@ -10,8 +10,8 @@ use crate::pull::parts::Parts;
 use crate::quota::Quotas;
 use mde_client::hunting::{Endpoint, Hunt, Hunter};
 use mde_client::limits;
+use mde_client::retry::Tries;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::sleep;
 
 /// How a query was answered.
@@ -56,16 +56,13 @@ pub async fn hunt(
     if let Some((from_ms, to_ms)) = within {
         hunt = hunt.within(from_ms, to_ms);
     }
-    let mut failures = 0;
+    let mut tries = Tries::default();
     let mut answer = loop {
         match hunter.run(&hunt).await.map_err(PipelineError::from) {
             Ok(answer) => break answer,
-            Err(error) => match verdict(&error, failures) {
-                Verdict::Again { counts } => {
-                    failures += u32::from(counts);
-                    sleep(pause(&error, failures.max(1)).max(Duration::from_millis(1))).await;
-                }
-                Verdict::Tell(_) | Verdict::End => return Err(error.into()),
+            Err(error) => match again(&error, &mut tries) {
+                Some(wait) => sleep(wait).await,
+                None => return Err(error.into()),
             },
         }
     };

@@ -3,10 +3,11 @@
 use super::ask::priority;
 use super::clock::Clock;
 use super::retry::PipelineError;
+use super::rights;
 use super::run::{RunError, asked};
-use super::setup::Tenant;
+use super::setup::{Clients, Tenant};
 use super::source::Source;
-use crate::config::{Config, Input, ServiceConfig};
+use crate::config::{Backend, Config, Input, ServiceConfig};
 use crate::plan::{Listed, Plan, Size, Sizes, plan as sum};
 use crate::pull::forecast::{Still, forecast};
 use crate::quota::Quotas;
@@ -14,12 +15,15 @@ use crate::record::{RawObject, ms};
 use crate::service::{Answer, Api, Bulk, Method, Pull, Read, permitted};
 use crate::store::StreamState;
 use mde_client::budget::Priority;
+use mde_client::hunting::{Hunt, Hunter};
 use mde_client::limits::Family;
 use mde_client::query::{Filter, Query};
-use mde_client::{Client, Error, ErrorKind, Get};
+use mde_client::{Client, Error, ErrorKind, Get, kql};
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// The column of a counted query.
+const ROWS: &str = "Rows";
 /// Days whose rows are counted to know how many come in one.
 const COUNTED_DAYS: i64 = 7;
 /// Unit: milliseconds.
@@ -47,8 +51,10 @@ pub async fn plan(
         let failed = |error: Error| RunError::Setup(format!("plan input {}: {error}", input.name));
         let now_ms = clock.wall_ms();
         let mut sizes = given.clone();
-        let wanted = wanted(input, given);
         let mut roles = None;
+        let input =
+            &if wanted(input, given).is_empty() { input.clone() } else { permitted_places(input, &tenant).await };
+        let wanted = wanted(input, given);
         if !wanted.is_empty() {
             let classic = wanted.iter().any(|list| !list.family.is_graph());
             let asked = tenant.shared().defender.tokens().token().await;
@@ -60,8 +66,7 @@ pub async fn plan(
             };
         }
         for list in wanted {
-            let api = if list.family.is_graph() { Api::Graph } else { Api::Mde };
-            if let Some(size) = size(tenant.shared().of(api), &list, &sizes, now_ms).await.map_err(failed)? {
+            if let Some(size) = size(tenant.shared(), &list, &sizes, now_ms).await.map_err(failed)? {
                 sizes.set(list.path, size);
             }
         }
@@ -78,6 +83,37 @@ pub async fn plan(
         plans.push(sum(input, &listed, &sizes, |answer: Answer| permitted(answer.roles(), roles.as_deref())));
     }
     Ok(plans)
+}
+
+/// The input with every service read where the application may read it: in the order of its section, as a run does.
+async fn permitted_places(input: &Input, tenant: &Tenant) -> Input {
+    let mut input = input.clone();
+    for service in input.services.iter_mut().filter(|service| service.queries.is_empty()) {
+        for place in service.places() {
+            // Without any token it stays as it is, and whoever asks for sizes tells why.
+            if matches!(rights::granted(service, place, tenant.shared()).await, Ok(true)) {
+                service.backend = if place.is_some() { Backend::Graph } else { service.backend };
+                break;
+            }
+        }
+    }
+    input
+}
+
+/// Rows of a table's query; `None` where the application may not run it.
+async fn queried(clients: &Clients, query: &str) -> Result<Option<Size>, Error> {
+    let (defender, graph) = clients.hunting(Backend::Auto);
+    let asked = async {
+        let hunter = Hunter::choose(defender, graph).await?;
+        let mut answer = hunter.run(&Hunt::new(kql::counted(query, ROWS))).await?;
+        let row = answer.next().await?.unwrap_or_default();
+        Ok::<_, Error>(RawObject::parse(row).ok().and_then(|row| row.get(ROWS)?.parse().ok()).unwrap_or(0))
+    };
+    match asked.await {
+        Ok(rows) => Ok(Some(Size { rows, per_day: 0.0 })),
+        Err(error) if matches!(error.kind(), ErrorKind::Forbidden { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// How large a service's list is, where it is known: by the API that is read, else by the source itself.
@@ -123,6 +159,8 @@ enum Length {
     ByTime(&'static str),
     /// It cannot be told but by reading all: by the rows of its first machines, which this property names.
     Sampled(&'static str),
+    /// By this query, whose rows are counted where they lie.
+    Queried(&'static str),
 }
 
 /// The list of machines.
@@ -133,17 +171,16 @@ fn wanted(input: &Input, given: &Sizes) -> Vec<List> {
     let mut lists: Vec<List> = Vec::new();
     for service in input.services.iter().filter(|service| service.queries.is_empty()) {
         let endpoint = service.endpoint();
-        // A table's length is not asked for: that would be the query itself.
-        if endpoint.api == Api::Hunting {
-            continue;
-        }
-        let pull = service.places().next().flatten().map_or(service.pull, |other| &other.pull);
+        let other = service.places().next().flatten();
+        let (pull, query) = other.map_or((service.pull, None), |other| (&other.pull, other.query));
         let length = match *pull {
             Pull::Window { time, .. } | Pull::Open { start: time, .. } => Length::ByTime(time),
-            Pull::Snapshot { .. } | Pull::Slices => Length::Whole,
+            Pull::Snapshot { .. } | Pull::Slices => query.map_or(Length::Whole, Length::Queried),
         };
+        // All tables have one path: their sizes are known by the lists for which they stand.
+        let path = if query.is_some() { service.def.endpoint.path } else { endpoint.path };
         if own_size(given, service).is_none() {
-            lists.push(List { path: endpoint.path, family: endpoint.family, length });
+            lists.push(List { path, family: endpoint.family, length });
         }
     }
     // Whoever gives the sizes of all services wants nobody to be asked.
@@ -173,7 +210,8 @@ fn wanted(input: &Input, given: &Sizes) -> Vec<List> {
 }
 
 /// How large a list is; `None` where the application may not read it. `known`: those that were looked at before.
-async fn size(client: &Client, list: &List, known: &Sizes, now_ms: i64) -> Result<Option<Size>, Error> {
+async fn size(clients: &Clients, list: &List, known: &Sizes, now_ms: i64) -> Result<Option<Size>, Error> {
+    let client = clients.of(if list.family.is_graph() { Api::Graph } else { Api::Mde });
     let all = Get::new(list.path, list.family, Priority::Lists);
     let whole = |rows| Size { rows, per_day: 0.0 };
     let time = match list.length {
@@ -183,6 +221,7 @@ async fn size(client: &Client, list: &List, known: &Sizes, now_ms: i64) -> Resul
             return Ok(sampled(client, &all, machine, machines).await?.map(whole));
         }
         Length::ByTime(time) => time,
+        Length::Queried(query) => return queried(clients, query).await,
     };
     let Some(rows) = count(client, &all, Query::new()).await? else { return Ok(None) };
     let week = Query::new().filter(&Filter::window(time, now_ms - COUNTED_DAYS * DAY_MS, now_ms + DAY_MS)?);

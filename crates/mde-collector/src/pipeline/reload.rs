@@ -100,12 +100,14 @@ pub async fn run(
 ) -> Result<Ended, RunError> {
     let mut ready = Ready::new(in_use.config, in_use.quotas, texts);
     let owner = run::owner();
+    let mut first = true;
     loop {
         let (told, stopped) = watch::channel(false);
         let (tenants, rotations) = watch::channel(Vec::new());
         let InUse { config, quotas } = ready.in_use.clone();
         let seam = (Arc::clone(&store), &*quotas, board.clone());
-        let turn = run::turn(&sockets, &config, options, (&owner, seam), Arc::clone(&clock), (stopped, tenants));
+        let around = (stopped, tenants, first);
+        let turn = run::turn(&sockets, &config, options, (&owner, seam), Arc::clone(&clock), around);
         let mut turn = Box::pin(turn);
         let next = async {
             let mut seen = ready.watched.clone();
@@ -128,7 +130,7 @@ pub async fn run(
         let ended = turn.as_mut().await?;
         drop(turn);
         match next {
-            Some(next) => ready = next,
+            Some(next) => (ready, first) = (next, false),
             None => return Ok(ended),
         }
         outside.in_use.send_replace(ready.in_use.clone());

@@ -4,7 +4,7 @@ use crate::pull::{Failure, PullError};
 use crate::record::{ErrorClass, JsonError};
 use crate::status::Word;
 use crate::store::StoreError;
-use mde_client::retry::Retry;
+use mde_client::retry::{Retry, Tries};
 use mde_client::{Error, ErrorKind};
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ pub enum PipelineError {
         /// The least of the roles that would do.
         role: &'static str,
     },
+    /// The one entity that was asked for is not in its table.
+    #[error("find {0}: there is no row of it")]
+    Absent(String),
     /// A query's result lacks the column that slices it.
     #[error("slice a query: its result has no column {0}")]
     Column(String),
@@ -72,7 +75,7 @@ impl PipelineError {
             )
             | Self::Memory(_) => ErrorClass::Fatal,
             Self::Lacks { .. } => ErrorClass::Denied,
-            Self::Column(_) | Self::Calendar => ErrorClass::Refused,
+            Self::Absent(_) | Self::Column(_) | Self::Calendar => ErrorClass::Refused,
             Self::Pull(_) | Self::Record(_) | Self::Nameless(_) | Self::Store(_) | Self::Held(_) => {
                 ErrorClass::Transient
             }
@@ -132,44 +135,29 @@ impl PipelineError {
 /// A refused secret or a missing role is looked at again after this time: a person has to act.
 const DENIED: Duration = Duration::from_secs(300);
 
-/// How often the same request is tried before it counts as more than a passing fault.
-const TRIES: u32 = 3;
-
-/// What becomes of a request that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The same once more, after a pause.
-    Again {
-        /// Whether it counts as a fault: being asked to wait does not.
-        counts: bool,
-    },
-    /// More than a passing fault: the machine may know a way around it.
-    Tell(Failure),
-    /// The pull ends here.
-    End,
-}
-
-/// Judges a failed request that has failed `failures` times before.
+/// What a machine is told of a request that has failed for good; `None`: no machine knows a way around it.
 #[must_use]
-pub fn verdict(error: &PipelineError, failures: u32) -> Verdict {
-    let PipelineError::Api(api) = error else { return Verdict::End };
-    let last = failures + 1 >= TRIES;
+pub fn failure(error: &PipelineError) -> Option<Failure> {
+    let PipelineError::Api(api) = error else { return None };
     match api.kind() {
-        ErrorKind::Throttled { .. } => Verdict::Again { counts: false },
-        ErrorKind::NotFound => Verdict::Tell(Failure::NotFound),
-        ErrorKind::ResultTooLarge => Verdict::Tell(Failure::TooLarge),
-        ErrorKind::EntityTooLarge { .. } => Verdict::Tell(Failure::Server(error.to_string())),
-        ErrorKind::Server { .. } | ErrorKind::BodyCut | ErrorKind::NotJson | ErrorKind::Timeout if last => {
-            Verdict::Tell(Failure::Server(error.to_string()))
-        }
-        _ if !last && error.class() != ErrorClass::Denied && api.retry() != Retry::Never => {
-            Verdict::Again { counts: true }
-        }
-        _ => Verdict::End,
+        ErrorKind::NotFound => Some(Failure::NotFound),
+        ErrorKind::ResultTooLarge => Some(Failure::TooLarge),
+        ErrorKind::EntityTooLarge { .. }
+        | ErrorKind::Server { .. }
+        | ErrorKind::BodyCut
+        | ErrorKind::NotJson
+        | ErrorKind::Timeout => Some(Failure::Server(error.to_string())),
+        _ => None,
     }
 }
 
-/// How long to wait before the next try.
+/// How long to wait before the same request is made once more; `None`: that is of no use, or was done often enough.
+pub fn again(error: &PipelineError, tries: &mut Tries) -> Option<Duration> {
+    let PipelineError::Api(error) = error else { return None };
+    tries.again(error, rand::random())
+}
+
+/// How long to wait before the next pull.
 #[must_use]
 pub fn pause(error: &PipelineError, attempt: u32) -> Duration {
     match error.class() {

@@ -11,6 +11,7 @@ use super::setup::{Tenant, Wire, sockets};
 use super::shape::Shape;
 use super::ship::{Order, ShipError, Shipper};
 use super::source::Source;
+use super::start::Start;
 use super::subscription::Subscription;
 use crate::config::{Config, From, OutputEntry};
 use crate::output;
@@ -92,7 +93,8 @@ pub async fn run_over(
     clock: Arc<dyn Clock>,
     stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
-    turn(wire, config, options, (&owner(), seam), clock, (stop, watch::Sender::new(Vec::new()))).await
+    let outside = (stop, watch::Sender::new(Vec::new()), true);
+    turn(wire, config, options, (&owner(), seam), clock, outside).await
 }
 
 /// The name under which a process holds its leases.
@@ -111,7 +113,7 @@ pub(super) fn try_out(config: &Config, quotas: &Quotas, clock: &Arc<dyn Clock>) 
     tenants.chain(outputs).filter_map(|tried| tried.err().map(|error| format!("failed to {error}"))).collect()
 }
 
-/// As [`run_over`], under this name; `rotations`: told whose credentials are in use.
+/// As [`run_over`], under this name; `rotations`: told whose credentials are in use; `first`: the process begins.
 ///
 /// # Errors
 /// As [`run`].
@@ -121,7 +123,7 @@ pub(super) async fn turn(
     options: &Options,
     (owner, (store, quotas, board)): (&str, (Arc<dyn Store>, &Quotas, Board)),
     clock: Arc<dyn Clock>,
-    (mut stop, rotations): (watch::Receiver<bool>, watch::Sender<Vec<Rotation>>),
+    (mut stop, rotations, first): (watch::Receiver<bool>, watch::Sender<Vec<Rotation>>, bool),
 ) -> Result<Ended, RunError> {
     let owner = owner.to_owned();
     let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config), board.clone());
@@ -137,10 +139,11 @@ pub(super) async fn turn(
         let (board, store) = (board.clone(), Arc::clone(&node.store));
         async move { board.keep(&*store).await }
     });
+    let start = if first { Start::of(streams.len()) } else { Start::past() };
     let mut tasks = JoinSet::new();
     for (puller, schedule, reasons) in streams {
         let (gate, clock, news) = (node.gate.clone(), Arc::clone(&node.clock), news.clone());
-        let stop = (stop.clone(), reasons);
+        let stop = (stop.clone(), reasons, start.clone());
         tasks.spawn(async move { schedule::stream(puller, schedule, (&gate, &*clock), stop, &news).await });
     }
     let mut tally = Tally::default();
@@ -169,7 +172,11 @@ pub(super) async fn turn(
     keeper.shutdown().await;
     // The end itself does not depend on it.
     board.write(&*node.store).await.ok();
-    Ok(if stopped { Ended::Done } else { tally.ended() })
+    let ended = if stopped { Ended::Done } else { tally.ended() };
+    if ended == Ended::Denied {
+        telemetry::run::refused();
+    }
+    Ok(ended)
 }
 
 /// What all parts of a run share.

@@ -6,6 +6,7 @@ use super::gate::Gate;
 use super::retry::{PipelineError, pause};
 use super::rotate::Reasons;
 use super::source::Source;
+use super::start::Start;
 use crate::record::{ErrorClass, StreamKey, ms};
 use crate::status::{Health, LastPull, PullEnd, Pulled, Word};
 use crate::telemetry::pull::{self as events, Report};
@@ -44,12 +45,12 @@ impl Schedule {
 ///
 /// # Errors
 /// What ended it: with `once` the first pull that failed for more than the store's passing fault; else only what no
-/// later pull can mend.
+/// later pull can mend, and a refusal where every stream of a run that begins is refused.
 pub async fn stream(
     mut puller: Puller,
     schedule: Schedule,
     (gate, clock): (&Gate, &dyn Clock),
-    (mut stop, mut reasons): (watch::Receiver<bool>, Reasons),
+    (mut stop, mut reasons, mut start): (watch::Receiver<bool>, Reasons, Start),
     news: &watch::Sender<u64>,
 ) -> Result<bool, PipelineError> {
     let mut failures = 0;
@@ -62,14 +63,22 @@ pub async fn stream(
                 note.say(Word::Waiting);
                 note.next_ms = Some(clock.wall_ms().saturating_add(ms(due)));
             });
+            // Whether there is any use in waiting.
+            let ahead = tokio::select! { _ = stop.changed() => return Ok(true), ahead = puller.look_ahead() => ahead };
+            start.tell(ahead.is_err_and(|error| error.is_denied()));
         }
-        tokio::select! { _ = stop.changed() => return Ok(true), () = sleep(due) => {} }
+        tokio::select! {
+            _ = stop.changed() => return Ok(true),
+            () = sleep(due) => {}
+            // A pull tells why.
+            () = start.hopeless() => {}
+        }
     }
     loop {
         let (started, began_ms) = (Instant::now(), clock.wall_ms());
         // What comes while it pulls may come too late for it.
         reasons.forget();
-        let mut denied = false;
+        let mut refused = None;
         // One that goes on after a failure says so only once it has got somewhere.
         if failures == 0 {
             board.stream(puller.stream(), |note| note.say(Word::Pulling));
@@ -89,6 +98,7 @@ pub async fn stream(
         let wait = match pulled {
             Ok(report) => {
                 failures = 0;
+                start.tell(false);
                 let was = pulled_by(&puller, &report, clock.wall_ms());
                 board.stream(puller.stream(), |note| {
                     note.last_pull = Some(last_pull(&report));
@@ -114,13 +124,14 @@ pub async fn stream(
             }
             Err(error) => {
                 failures += 1;
-                denied = error.is_denied();
+                start.tell(error.is_denied() && !puller.answered());
                 note(gate, &puller, &error);
                 let wait = pause(&error, failures);
                 events::ended_early(puller.stream(), &error, error.advice(), wait);
                 if schedule.once || error.class() == ErrorClass::Fatal {
                     return Err(error);
                 }
+                refused = Some(error).filter(PipelineError::is_denied);
                 wait
             }
         };
@@ -128,7 +139,8 @@ pub async fn stream(
         tokio::select! {
             _ = stop.changed() => return Ok(true),
             () = sleep(wait) => {}
-            () = reasons.next(), if denied => {}
+            () = reasons.next(), if refused.is_some() => {}
+            () = start.hopeless(), if refused.is_some() => return refused.map_or(Ok(true), Err),
         }
     }
 }

@@ -16,6 +16,7 @@ use mde_client::{
 };
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use url::Url;
 
 /// What the services of one tenant share: connections, tokens, quota.
@@ -32,6 +33,8 @@ pub struct Clients {
     pub defender: Client,
     /// Microsoft Graph; its token is asked for at its first use.
     pub graph: Client,
+    /// Whether somebody has told that the first of them ends.
+    told: Arc<AtomicBool>,
 }
 
 impl Clients {
@@ -41,6 +44,11 @@ impl Clients {
             Api::Mde => &self.defender,
             Api::Graph | Api::Hunting => &self.graph,
         }
+    }
+
+    /// Whether it is to be told now that the classic API ends: once for a tenant.
+    pub fn is_first_to_tell(&self) -> bool {
+        !self.told.swap(true, Ordering::Relaxed)
     }
 
     /// The two by which queries may be run.
@@ -70,7 +78,7 @@ impl Tenant {
         let (defender, defender_tokens) = client(&endpoints.api, &endpoints.scope).map_err(api)?;
         let (graph, graph_tokens) = client(&endpoints.graph, &endpoints.graph_scope).map_err(api)?;
         let rotation = Rotation::new(input.name.clone(), vec![defender_tokens, graph_tokens]);
-        Ok(Self { clients: Clients { defender, graph }, budget, rotation })
+        Ok(Self { clients: Clients { defender, graph, told: Arc::default() }, budget, rotation })
     }
 
     /// Its credential, as it changes.
@@ -85,9 +93,9 @@ impl Tenant {
 
     /// The clients of one service, inside the service's own limits as well.
     pub fn clients(&self, service: &ServiceConfig) -> Clients {
-        let Clients { defender, graph } = self.clients.clone();
+        let Clients { defender, graph, told } = self.clients.clone();
         let budget: Arc<dyn Budget> = Arc::new(self.budget.of_service(service));
-        Clients { defender: defender.with_budget(Arc::clone(&budget)), graph: graph.with_budget(budget) }
+        Clients { defender: defender.with_budget(Arc::clone(&budget)), graph: graph.with_budget(budget), told }
     }
 }
 

@@ -8,7 +8,7 @@ mod conflict;
 use crate::config::{Input, ServiceConfig};
 use crate::enrich::{Choice, Facts, affordable, by_entity, choose, comes_in_files};
 use crate::pull::forecast::Forecast;
-use crate::service::{Answer, Count, Method, Pass, Pull, Read, SERVICES};
+use crate::service::{Answer, Api, Count, Method, Pass, Pull, Read, SERVICES};
 use mde_client::budget::Priority;
 use mde_client::limits::{EXPORT_PAGE_CAP, Family, PAGE_CAP};
 use serde::Serialize;
@@ -258,7 +258,9 @@ impl Allowance {
 
     /// The row of a list or query.
     fn list(&self, listed: &Listed<'_>) -> Row {
+        let table = listed.query.is_none() && listed.service.endpoint().api == Api::Hunting;
         let (method, reason) = match listed.pull {
+            _ if table => ("tables", "by a query, in as few parts as fit an answer each"),
             Pull::Window { .. } => ("windows", "what has changed, by its time"),
             Pull::Snapshot { .. } => ("snapshot", "the whole list each time"),
             Pull::Open { .. } => ("open", "what has not ended, and once a day the whole list"),

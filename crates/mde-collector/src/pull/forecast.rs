@@ -60,8 +60,15 @@ fn pull(machine: &mut dyn Machine, source: &Still, now_ms: i64) -> Result<u64, P
                 source.give(machine, rows)?;
                 Answer::Rows(more)
             }
-            // One answer holds a slice, as queries are meant to be; and one entity is one call.
-            Step::Slice(_) | Step::One(_) => {
+            Step::Slice(slice) => {
+                calls += 1;
+                // One answer holds what is sliced by time, as queries are meant to be.
+                if slice.span.is_none() {
+                    source.give(machine, source.part(slice.part.unwrap_or((0, 1))))?;
+                }
+                Answer::Rows(More::Nothing)
+            }
+            Step::One(_) => {
                 calls += 1;
                 Answer::Rows(More::Nothing)
             }
@@ -94,6 +101,13 @@ impl Still {
         (start..stop, more)
     }
 
+    /// The numbers of the rows of a query's answer to one part of so many.
+    const fn part(&self, (part, parts): (u64, u64)) -> std::ops::Range<u64> {
+        let (start, stop) = (self.rows * part / parts, self.rows * (part + 1) / parts);
+        let full = start + self.cap;
+        start..if stop < full { stop } else { full }
+    }
+
     /// Hands rows over. A snapshot that is complete knows all of them.
     fn give(&self, machine: &mut dyn Machine, rows: std::ops::Range<u64>) -> Result<(), PullError> {
         let fresh = machine.snapshot().map_or(0, |snapshot| snapshot.number);
@@ -124,6 +138,7 @@ impl Still {
 #[cfg(test)]
 mod tests {
     use super::super::model::{HOUR, NOW, alert_rules};
+    use super::super::parts::Answers;
     use super::super::snapshot::{Rules, Snapshots};
     use super::super::walk::Walk;
     use super::super::window::Windows;
@@ -143,6 +158,19 @@ mod tests {
         let large = snapshot(100_001, 10_000);
         assert_eq!(large.day, 24 * large.largest);
         assert!((21..=23).contains(&large.first), "{large:?}");
+    }
+
+    #[test]
+    fn a_table_is_one_call_and_a_larger_one_than_an_answer_holds_is_halved_until_each_part_fits() {
+        let calls = |rows| {
+            let rules = Rules { cap: 100_000, period_ms: HOUR, tombstones: false, historical_ms: None };
+            let mut machine = Answers::new(rules, None);
+            let still = Still { rows, per_day: 0.0, cap: 100_000 };
+            forecast(&mut machine, &still, NOW, HOUR).expect("it holds still").first
+        };
+        assert_eq!((calls(0), calls(60_001), calls(150_002)), (1, 1, 3));
+        // All of it, two halves, four quarters of which each fits.
+        assert_eq!(calls(390_002), 1 + 2 + 4);
     }
 
     #[test]

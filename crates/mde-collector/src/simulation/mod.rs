@@ -5,8 +5,10 @@
 //! sockets, for which it would not wait, and it is held while a database works on a thread of its own.
 
 mod day;
+mod graph;
 mod limits;
 mod measure;
+mod retirement;
 
 use crate::config::{self, Config};
 use crate::pipeline::clock::Clock;
@@ -117,7 +119,12 @@ struct Trial {
 impl Trial {
     /// A tenant with the vendor's limits, and these services in the words of the configuration.
     async fn new(change: impl FnOnce(&mut SimConfig), services: &str) -> Self {
-        let start: Timestamp = START.parse().expect("a moment");
+        Self::at(START, change, services).await
+    }
+
+    /// The same, whose time begins then.
+    async fn at(start: &str, change: impl FnOnce(&mut SimConfig), services: &str) -> Self {
+        let start: Timestamp = start.parse().expect("a moment");
         let clock = Simulated { start_ms: start.as_millisecond(), begun: Instant::now() };
         let mut config = SimConfig { clock: SimClock::tokio(start), ..SimConfig::default() };
         change(&mut config);

@@ -5,6 +5,8 @@
 
 pub mod credentials;
 pub mod enrich;
+#[cfg(test)]
+pub mod heard;
 pub mod metrics;
 pub mod pull;
 pub mod quota;

@@ -155,8 +155,8 @@ pub fn resumed(stream: &StreamKey) {
 }
 
 /// An API is left for another one.
-pub fn left(stream: &StreamKey, backend: &str, error: &dyn Error) {
-    warn!(%stream, backend, %error, cause = cause(error), "an API that does not answer is left for another; the stream goes on where it stood");
+pub fn left(stream: &StreamKey, before: &str, backend: &str, error: &dyn Error) {
+    warn!(%stream, before, backend, %error, cause = cause(error), "an API that does not answer is left for another; the stream goes on where it stood");
 }
 
 /// Another API is read than before.
@@ -164,19 +164,12 @@ pub fn reads(stream: &StreamKey, before: &str, backend: &str) {
     info!(%stream, before, backend, "the stream is read from another API");
 }
 
-/// The classic API is announced to end. `role`: what Microsoft Graph asks for instead; `None`: it does not have the source.
-pub fn classic_ends(stream: &StreamKey, role: Option<&str>, auto: bool) {
-    match (role, auto) {
-        (Some(role), true) => {
-            warn!(%stream, role, "the classic API is announced to end on 2027-02-01; with this role the stream goes on by Microsoft Graph by itself");
-        }
-        (Some(role), false) => {
-            warn!(%stream, role, "the classic API is announced to end on 2027-02-01, and the configuration names it: grant this role and write `backend: auto`");
-        }
-        (None, _) => {
-            warn!(%stream, "the classic API is announced to end on 2027-02-01, and Microsoft Graph does not have this source");
-        }
-    }
+/// The classic API, which a tenant reads, is announced to end.
+pub fn classic_ends(tenant: &str) {
+    warn!(
+        tenant,
+        "the classic API is announced to end on 2027-02-01: `check` tells what each service is read from then, and which role that needs"
+    );
 }
 
 #[cfg(test)]

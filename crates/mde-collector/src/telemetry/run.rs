@@ -20,6 +20,11 @@ pub fn store_given_up(error: &dyn Display, failing: Duration) {
     error!(%error, failing_ms = ms(failing), "the state store has failed for too long: the process ends; nothing is lost");
 }
 
+/// Nothing that is configured may be read.
+pub fn refused() {
+    error!("every tenant is refused, or no service is permitted: the process ends; `check` says what to do");
+}
+
 /// A task has ended by a fault of ours.
 pub fn task_broken(error: &dyn Display) {
     error!(%error, "a task of ours has broken: please report it");

@@ -55,6 +55,35 @@ async fn a_wrong_secret_is_exit_3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_to_run_on_and_is_refused_everywhere_ends_with_exit_3_also_while_a_snapshot_is_not_due() {
+    let bench = Bench::start(|config| config.machines.count = 20).await;
+    bench.ask("alerts:\n      machines:");
+    bench.once().await.exits(0);
+    bench.sim.entra().rotate_secret();
+    let asked = bench.sim.ledger().request_count(RequestKind::Machines);
+    let ended = bench.run(&[]).ended().await.exits(3);
+    assert!(ended.stderr.contains("AADSTS7000215"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("every tenant is refused, or no service is permitted"), "{}", ended.stderr);
+    assert_eq!(bench.sim.ledger().request_count(RequestKind::Machines), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_to_run_on_needs_one_role_of_its_services_at_the_start() {
+    let bench = Bench::start(|config| config.machines.count = 20).await;
+    bench.ask("alerts: {backend: mde, request_period_in_seconds: 1}\n      machines: {backend: mde}");
+    bench.sim.entra().set_roles(vec!["Software.Read.All".to_owned()]);
+    let ended = bench.run(&[]).ended().await.exits(3);
+    assert!(ended.stderr.contains("Alert.Read.All") && ended.stderr.contains("Machine.Read.All"), "{}", ended.stderr);
+    bench.sim.entra().set_roles(vec!["Alert.Read.All".to_owned()]);
+    let mut running = bench.run(&[]);
+    running.says("Machine.Read.All").await;
+    let before = bench.sim.ledger().request_count(RequestKind::Alerts);
+    bench.sim.ledger().wait_requests(RequestKind::Alerts, before + 3).await;
+    running.signal(Signal::TERM);
+    running.ended().await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_folder_in_use_is_exit_4_and_the_one_who_uses_it_goes_on() {
     let bench = Bench::start(|_| {}).await;
     let first = bench.run(&[]);

@@ -215,6 +215,53 @@ async fn one_entity_comes_by_its_id_and_what_belongs_to_it_by_each_topic() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_from_tables_comes_by_its_id_too_and_what_only_the_classic_api_has_is_told() {
+    let tables = |role: &String| role.starts_with("ThreatHunting");
+    let bench = Bench::start(|config| {
+        small(config);
+        config.roles.retain(tables);
+    })
+    .await;
+    for service in [Service::Machines, Service::Software, Service::Vulnerabilities] {
+        let all = export(&bench, &[service.name()]).ended().await.exits(0).stdout;
+        let row = all.lines().nth(3).expect("several");
+        let id = &members(row, "id")[0];
+        let one = export(&bench, &[service.name(), "--id", id]).ended().await.exits(0).stdout;
+        assert_eq!(one.trim_end(), row, "{service:?}");
+        let none = export(&bench, &[service.name(), "--id", "no'such"]).ended().await.exits(1);
+        assert!(none.stderr.contains("none with this id"), "{}", none.stderr);
+    }
+    let machine = bench.sim.world().machine_id(1);
+    let ended = export(&bench, &["machines", "--id", &machine, "--topic", "software"]).ended().await.exits(3);
+    assert!(ended.stderr.contains("Software.Read.All") && ended.stdout.is_empty(), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_comes_by_its_id_from_graph_too() {
+    let bench = Bench::start(|config| {
+        small(config);
+        config.graph.tuned_one_in = 0;
+    })
+    .await;
+    bench.ask("alerts: {backend: graph}");
+    let all = export(&bench, &["alerts"]).ended().await.exits(0).stdout;
+    let row = all.lines().next().expect("several");
+    let one = export(&bench, &["alerts", "--id", &members(row, "id")[0]]).ended().await.exits(0).stdout;
+    assert_eq!(one.trim_end(), row);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_export_leaves_its_partial_file_and_nothing_else() {
+    let bench = Bench::start(small).await;
+    bench.sim.scenario().always(RequestKind::Alerts, Fault::Slow { bytes: 2_000, pause_ms: 10 });
+    let running = export(&bench, &["alerts", "--output", "alerts.ndjson"]);
+    bench.sim.ledger().wait_requests(RequestKind::Alerts, 1).await;
+    running.signal(Signal::KILL);
+    running.ended().await.was_killed();
+    assert_eq!(left(&bench), ["alerts.ndjson.partial".to_owned()].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_exported_is_told_with_the_right_words_and_leaves_nothing_behind() {
     let bench = Bench::start(small).await;
     let machine = bench.sim.world().machine_id(1);

@@ -303,3 +303,30 @@ async fn where_the_official_collector_stood_the_first_pull_begins() {
     assert!(!expected.is_empty() && expected.len() < times.len());
     assert_same(&bench.arrived(), &expected);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_of_any_service_is_explained_with_what_became_of_its_events() {
+    let bench = Bench::start(|config| {
+        config.alerts.count = 20;
+        (config.machines.count, config.machines.software) = (10, 3);
+        config.investigations.span = Duration::from_secs(6 * 86_400);
+    })
+    .await;
+    bench.ask(
+        "alerts:\n      machines:\n      vulnerabilities: {mode: incremental}\n      software:\n      \
+         recommendations:\n      investigations:\n      incidents:",
+    );
+    bench.once().await.exits(0);
+    let services = mde_collector::service::SERVICES.iter().filter(|def| def.name != "advanced_hunting");
+    for def in services {
+        let text = fs::read_to_string(bench.path(&format!("out/{}.ndjson", def.name))).expect("it has events");
+        let event: Value = serde_json::from_str(text.lines().next().expect("it has events")).expect("JSON");
+        let story = explained(&bench, event["id"].as_str().expect("a text")).await;
+        let told = ["versions", "entities"].into_iter().flat_map(|kind| story[kind].as_array().expect("a list"));
+        let told: Vec<&Value> = told.filter(|told| told["stream"] == format!("mde-sim-1/{}", def.name)).collect();
+        let [one] = told[..] else { panic!("{}: {story}", def.name) };
+        let names = [&one["event_id"]].into_iter().chain(one["event_ids"].as_array().into_iter().flatten());
+        assert!(names.clone().any(|name| *name == event["@event_id"]), "{}: {story}", def.name);
+        assert_eq!(one["outputs"][0]["state"], "delivered", "{}: {story}", def.name);
+    }
+}

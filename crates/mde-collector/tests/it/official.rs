@@ -6,6 +6,7 @@
 use crate::harness::{Bench, Devo, Ended};
 use mde_sim::receiver::{DevoReceiver, ReceiverConfig};
 use mde_sim::{RequestKind, Service, SimConfig};
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -149,6 +150,41 @@ async fn the_image_is_started_without_arguments_and_finds_its_file_by_the_enviro
     running.signal(crate::harness::Signal::TERM);
     running.ended().await.exits(0);
     assert!(bench.path("state").is_dir());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_the_job_form_are_found_where_the_official_image_has_them() {
+    let bench = Bench::start(|config| config.alerts.count = 20).await;
+    let credentials = bench.sim.credentials();
+    let base = bench.sim.base_url();
+    let input = json!({"id": "mine", "enabled": true, "override_api_base_url": base, "override_token_url": base,
+        "credentials": {"tenant_id": credentials.tenant_id, "client_id": credentials.client_id,
+            "client_secret": credentials.client_secret}, "services": {"alerts": {}}});
+    let output = json!({"type": "file", "config": {"path": "out/{service}.ndjson"}});
+    for (folder, file, content) in [
+        ("etc/job", "job_config.json", json!({"inputs": {"simulated": input}})),
+        ("etc/collector", "collector_config.json", json!({"job_id": 7, "loggers": {"files": output}})),
+    ] {
+        fs::create_dir_all(bench.path(folder)).expect("writable");
+        fs::write(bench.path(folder).join(file), content.to_string()).expect("writable");
+    }
+    let root = [("MDE_COLLECTOR_ETC", "etc")];
+    // As the image is started, though no such file is there; and in our own words.
+    for line in [
+        &["--config", "gone.yaml", "--prod-mode", "--validate"][..],
+        &["--config", "gone.yaml", "--prod-mode", "--once"],
+    ] {
+        bench.launch_in(line, &root).ended().await.exits(0);
+    }
+    crate::harness::assert_same(&bench.arrived(), &bench.expected());
+    bench.launch_in(&["check"], &root).ended().await.exits(0);
+    bench.launch_in(&["check", "--job_config_loc", "etc/job/job_config.json"], &root).ended().await.exits(0);
+    let named = bench.launch_in(&["check", "--config", "gone.yaml"], &root).ended().await.exits(2);
+    assert!(named.stderr.contains("gone.yaml"), "who names a file in our own words means it: {}", named.stderr);
+    let nowhere = bench.launch_in(&["check"], &[("MDE_COLLECTOR_ETC", "nowhere")]).ended().await.exits(2);
+    assert!(nowhere.stderr.contains("no configuration"), "{}", nowhere.stderr);
+    // The search for secrets looks into JSON, too; here one belonged.
+    fs::remove_dir_all(bench.path("etc")).expect("removable");
 }
 
 #[tokio::test(flavor = "multi_thread")]

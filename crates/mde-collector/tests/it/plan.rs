@@ -117,6 +117,25 @@ async fn what_plan_says_of_enrichment_is_within_a_tenth_of_what_a_run_then_calls
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_plan_says_of_tables_is_what_a_run_then_calls() {
+    let bench = Bench::start(|config| {
+        config.roles.retain(|role| role.starts_with("ThreatHunting"));
+        config.machines.count = 700;
+        config.hunting.row_cap = 100_000;
+    })
+    .await;
+    bench.ask("machines:\n      software:\n      vulnerabilities:");
+    let (plan, asked) = planned(&bench, &[]).await;
+    assert!(asked <= 5, "sizes cost {asked} calls, the two tokens among them");
+    let before = bench.sim.ledger().family_count(Family::GraphHunting);
+    bench.once().await.exits(0);
+    let made = bench.sim.ledger().family_count(Family::GraphHunting) - before;
+    let rows = plan["rows"].as_array().expect("rows");
+    assert!(rows.iter().all(|row| row["family"] == "graph_hunting" && row["method"] == "tables"), "{plan}");
+    assert_eq!(first_calls(&plan, |_| true), made, "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_all_sizes_given_nobody_is_asked_and_the_table_names_the_conflict() {
     let bench = Bench::start(|_| {}).await;
     bench.ask("machines: {request_machine_logon_users: true}");

@@ -77,6 +77,46 @@ async fn runs_crashes_and_every_command_tell_no_credential_at_any_level_of_the_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn exports_queries_plans_and_links_with_a_signature_in_them_tell_no_credential() {
+    let bench = Bench::start(|config| {
+        config.alerts.count = 50;
+        config.machines.count = 20;
+    })
+    .await;
+    bench.ask(
+        "alerts: {backend: mde}\n      machines: {request_machine_vulnerabilities: true, enrichment: {method: bulk}}",
+    );
+    // What comes in pages is not there, so that it is read from files; one of those breaks off.
+    bench.sim.scenario().always(RequestKind::ExportVulnerabilities, Fault::Forbidden);
+    bench.sim.scenario().times(RequestKind::Blob, 1, Fault::Cut { after: 10, end: mde_sim::CutEnd::ContentLength });
+    told(&bench, &["run", "--once"]).await.exits(0);
+    assert!(bench.sim.ledger().request_count(RequestKind::Blob) > 1, "a link was followed");
+    told(&bench, &["plan"]).await.exits(0);
+    told(&bench, &["export", "alerts", "--output", "alerts.ndjson"]).await.exits(0);
+    bench.sim.scenario().always(RequestKind::Alerts, Fault::Unauthorized);
+    told(&bench, &["export", "alerts", "--output", "refused.ndjson"]).await.exits(3);
+    told(&bench, &["hunt", "DeviceInfo | take 1"]).await.exits(0);
+    bench.sim.entra().rotate_secret();
+    bench.sim.entra().revoke_tokens();
+    for command in [&["hunt", "DeviceInfo"][..], &["plan"], &["check"], &["run"]] {
+        let ended = told(&bench, command).await;
+        assert!(ended.code.is_some_and(|code| code != 0), "{command:?}: {}", ended.stderr);
+        let said = ended.stdout + &ended.stderr;
+        assert!(said.contains("AADSTS7000215"), "{command:?} tells what was refused: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_aborts_at_the_most_talkative_level_leaves_no_credential_behind() {
+    let bench = Bench::start(|config| config.alerts.count = 50).await;
+    bench.edit("      alerts:\n", "      alerts: {request_period_in_seconds: 1}\n");
+    let running = bench.launch_in(&["run", "--config", "config.yaml"], ALL);
+    bench.sim.ledger().wait_rows_served(50).await;
+    running.signal(Signal::ABORT);
+    assert_eq!(running.ended().await.signal, Some(Signal::ABORT.as_raw()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_process_and_a_refused_secret_leave_no_credential_behind() {
     let (bench, devo) = bench().await;
     devo.stall();

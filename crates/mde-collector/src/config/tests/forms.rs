@@ -297,6 +297,22 @@ fn everything_of_ours_can_be_said() {
 }
 
 #[test]
+fn one_word_names_the_hosts_of_a_cloud_on_both_apis() {
+    for (cloud, api, graph) in [
+        ("commercial", "api.security.microsoft.com", "graph.microsoft.com"),
+        ("gcc", "api-gcc.securitycenter.microsoft.us", "graph.microsoft.com"),
+        ("gcc_high", "api-gov.securitycenter.microsoft.us", "graph.microsoft.us"),
+        ("dod", "api-gov.securitycenter.microsoft.us", "dod-graph.microsoft.us"),
+    ] {
+        let loaded = good(&with_input(&format!("    cloud: {cloud}\n"), "      alerts:\n"));
+        let endpoints = &loaded.config.inputs[0].endpoints;
+        assert_eq!(endpoints.api.host_str(), Some(api), "{cloud}");
+        assert_eq!(endpoints.graph.host_str(), Some(graph), "{cloud}");
+        assert_eq!(endpoints.graph_scope, format!("https://{graph}/.default"), "{cloud}: its own tokens");
+    }
+}
+
+#[test]
 fn outputs_take_what_their_type_knows() {
     let loaded = good(
         &with_input("", "      alerts: {flatten: false}\n").replace(

@@ -9,13 +9,12 @@ use crate::pipeline::batch::BatchWriter;
 use crate::record::BatchHead;
 use crate::status::{Board, Word};
 use crate::store::{Progress, sqlite};
+use crate::telemetry::heard::Heard;
 use async_trait::async_trait;
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 use tokio::time::advance;
-use tracing_subscriber::fmt::MakeWriter;
 
 /// Octets of an event: more than half of what a turn reads, so that a turn is one frame.
 const EVENT: usize = READ_BYTES;
@@ -193,35 +192,6 @@ impl StandingClock {
     }
 }
 
-/// What was logged by this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn count(&self, text: &str) -> usize {
-        String::from_utf8_lossy(&self.0.lock().expect("sound")).matches(text).count()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("sound").extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn streams_take_turns_and_each_keeps_its_order() {
     let house = House::new(u64::MAX, &["far"], &[]).await;
@@ -244,11 +214,7 @@ async fn streams_take_turns_and_each_keeps_its_order() {
 async fn a_day_without_the_receiver_pauses_pulling_once_and_then_everything_arrives_in_order_and_once() {
     const EVENTS: u64 = 200;
     let house = Arc::new(House::new(100_000, &["far"], &[]).await);
-    let (log, far, alerts) = (Log::default(), Far::default(), stream("acme"));
-    // With one subscriber alone a line that another thread meets first, where nobody listens, would be silent for good.
-    let _second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish());
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
-    let _heard = tracing::subscriber::set_default(subscriber);
+    let ((log, _listening), far, alerts) = (Heard::listen(), Far::default(), stream("acme"));
     far.is_down(true);
     let shipping = house.ship("far", &[&alerts], &far).await;
     let clock = StandingClock::new();

@@ -49,6 +49,11 @@ pub(super) fn for_creation(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Off)
 }
 
+/// A database that is nobody's once the process has ended.
+pub(super) fn for_scratch(path: &Path) -> SqliteConnectOptions {
+    for_creation(path).pragma("cache_size", WRITER_CACHE).pragma("temp_store", "MEMORY")
+}
+
 /// A look at a file that may not be ours: nothing in it is changed.
 pub(super) fn for_inspection(path: &Path) -> SqliteConnectOptions {
     quiet(path)
@@ -136,6 +141,8 @@ pub(super) struct Connections {
     turn: AtomicUsize,
     /// Outside of simulations there is none.
     hold: Option<Hold>,
+    /// Whether what is written outlives the process, and so is worth waiting for the disk.
+    lasts: bool,
 }
 
 impl Connections {
@@ -150,13 +157,13 @@ impl Connections {
         for _ in 0..READERS {
             readers.push(Slot::new(for_reading(path).connect().await?));
         }
-        Ok(Self { writer: Slot::new(writer), readers, turn: AtomicUsize::new(0), hold: None })
+        Ok(Self { writer: Slot::new(writer), readers, turn: AtomicUsize::new(0), hold: None, lasts: true })
     }
 
-    /// One connection for both, as a database in memory has it.
+    /// One connection for both, as a database has it that ends with the process, or that nobody writes to.
     pub(super) fn alone(connection: SqliteConnection) -> Self {
         let writer = Slot::new(connection);
-        Self { readers: vec![Arc::clone(&writer)], writer, turn: AtomicUsize::new(0), hold: None }
+        Self { readers: vec![Arc::clone(&writer)], writer, turn: AtomicUsize::new(0), hold: None, lasts: false }
     }
 
     /// A connection to read with; sees everything that was committed before.
@@ -183,7 +190,7 @@ impl Connections {
     /// Begins the one transaction that may write.
     pub(super) async fn write_durably(&self, durable: Durable) -> Result<Transaction<'_>, Fault> {
         let mut held = self.clear(self.writer.lock().await).await?;
-        if held.slot.durable != Some(durable) {
+        if self.lasts && held.slot.durable != Some(durable) {
             held.slot.durable = None;
             sqlx::query(durable.pragma()).execute(&mut *held).await?;
             held.slot.durable = Some(durable);

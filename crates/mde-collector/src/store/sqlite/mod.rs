@@ -122,6 +122,21 @@ pub async fn open_memory(now: WallClock) -> Result<SqliteStore, StoreError> {
     SqliteStore { connections, path, directory: None, now, folder: Mutex::new(None) }.started().await
 }
 
+/// Opens an empty store in a file of that folder which has lost its name already, so that it goes with the value, and with the
+/// process at the latest: whatever ends that, nothing is left.
+pub async fn open_scratch(folder: &Path, now: WallClock) -> Result<SqliteStore, StoreError> {
+    let path = folder.join(format!(".mde-collector-{:016x}", rand::random::<u64>()));
+    let fill = async {
+        let mut connection = connection::for_scratch(&path).connect().await?;
+        std::fs::remove_file(&path).map_err(sqlx::Error::Io)?;
+        check::migrate(&mut connection).await?;
+        Ok(connection)
+    };
+    let connections = Connections::alone(fill.await.map_err(|fault: Fault| fault.at(&path))?);
+    let directory = Some(folder.to_owned());
+    SqliteStore { connections, path, directory, now, folder: Mutex::new(None) }.started().await
+}
+
 /// The writing connection to a file that was looked at as closely as its last end demands.
 async fn prepare(folder: &files::Folder, path: &Path) -> Result<SqliteConnection, Fault> {
     let has_log = folder.has_log();

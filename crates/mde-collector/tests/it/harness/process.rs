@@ -19,7 +19,8 @@ const HANGS: Duration = Duration::from_secs(300);
 /// The collector's binary.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_mde-collector");
 /// Variables of whoever runs the tests that would change what is tested.
-const FOREIGN: &[&str] = &["RUST_LOG", "CONFIG_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+const FOREIGN: &[&str] =
+    &["RUST_LOG", "CONFIG_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "MDE_COLLECTOR_ETC"];
 
 /// One stream of a child so far.
 pub struct Said(watch::Receiver<Vec<u8>>);

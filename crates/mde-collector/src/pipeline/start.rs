@@ -1,0 +1,77 @@
+//! Whether a run that begins can get anywhere: one whose every stream is refused ends, so that whoever started it is told at once.
+//!
+//! Later refusals are another thing: what has once worked is tried again for as long as the process lives.
+
+use tokio::sync::watch;
+
+/// What one stream of a run says at its start, and hears of all. Clones speak for further streams.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// What is known of all of them.
+    known: watch::Sender<Known>,
+    /// What this one has said; the first word counts.
+    refused: Option<bool>,
+}
+
+/// How far it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    /// Streams of which nothing is known yet.
+    open: usize,
+    /// Whether one of them was not refused.
+    admitted: bool,
+}
+
+impl Start {
+    /// Of so many streams, each with a clone of its own.
+    pub fn of(streams: usize) -> Self {
+        Self { known: watch::Sender::new(Known { open: streams, admitted: false }), refused: None }
+    }
+
+    /// Of a run that goes on where another one was: it is no start.
+    pub fn past() -> Self {
+        Self { known: watch::Sender::new(Known { open: 0, admitted: true }), refused: None }
+    }
+
+    /// This stream knows whether it is refused. Later words mean nothing.
+    pub fn tell(&mut self, refused: bool) {
+        if self.refused.is_some() {
+            return;
+        }
+        self.refused = Some(refused);
+        self.known.send_modify(|known| {
+            known.open = known.open.saturating_sub(1);
+            known.admitted |= !refused;
+        });
+    }
+
+    /// Waits until every stream is known to be refused; for ever where one is not.
+    pub async fn hopeless(&self) {
+        let mut known = self.known.subscribe();
+        let hopeless = known.wait_for(|known| *known == Known { open: 0, admitted: false }).await;
+        hopeless.expect("the sender lives as long as this does");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[test]
+    fn only_when_every_stream_is_refused_nothing_can_come_of_it() {
+        let mut one = Start::of(2);
+        let mut other = one.clone();
+        one.tell(true);
+        one.tell(true);
+        assert!(one.hopeless().now_or_never().is_none(), "the other one may still work");
+        other.tell(true);
+        assert!(one.hopeless().now_or_never().is_some());
+        let mut one = Start::of(2);
+        let mut other = one.clone();
+        one.tell(false);
+        other.tell(true);
+        assert!(other.hopeless().now_or_never().is_none());
+        assert!(Start::past().hopeless().now_or_never().is_none());
+    }
+}
