@@ -7,6 +7,7 @@
 mod day;
 mod limits;
 mod measure;
+mod proof;
 
 use crate::config::{self, Config};
 use crate::pipeline::clock::Clock;
