@@ -50,6 +50,16 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         more: Vec<String>,
     },
+    /// The real binary, killed and stopped over and over on a small disk behind a proxy that resets: nothing is lost, nothing
+    /// stored twice. docs/guarantees.md says what the figures mean.
+    Soak {
+        /// For example `30m`: seconds (`s`), minutes (`m`) or hours (`h`).
+        #[arg(long = "for", value_name = "DURATION", default_value = "30m", value_parser = seconds)]
+        long: u64,
+        /// The moments of another soak again, as it has printed it.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
 }
 
 /// What can be measured.
@@ -99,7 +109,38 @@ fn main() -> Result<()> {
         Task::Demo { more } => cargo_with(&["run", "--release", "--package", "mde-collector", "--", "demo"], &more),
         Task::Bench { which: Some(which), more } => bench(which, &more),
         Task::Bench { which: None, .. } => Bench::value_variants().iter().try_for_each(|which| bench(*which, &[])),
+        Task::Soak { long, seed } => {
+            let mut command = Command::new(env!("CARGO"));
+            command.args([
+                "test",
+                "--package",
+                "mde-collector",
+                "--test",
+                "it",
+                "soak::",
+                "--",
+                "--ignored",
+                "--nocapture",
+            ]);
+            command.env("MDE_SOAK", long.to_string());
+            if let Some(seed) = seed {
+                command.env("MDE_SEED", seed.to_string());
+            }
+            run(&mut command)
+        }
     }
+}
+
+/// A length of time in seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let each = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return Err("it needs a unit: s, m or h".to_owned()),
+    };
+    number.parse::<u64>().map(|number| number * each).map_err(|error| error.to_string())
 }
 
 /// Runs the tests of that name, told to write what they would compare with.

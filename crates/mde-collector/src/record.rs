@@ -7,11 +7,13 @@ mod content;
 pub(crate) mod documents;
 mod identity;
 mod json;
+mod mistake;
 mod scan;
 
 pub use content::{content_hash, hex, row_hash};
 pub use identity::{EntityKey, EventId, Identity, VersionKey};
 pub use json::{JsonError, RawObject, unquoted};
+pub use mistake::Mistake;
 pub use scan::Cursor;
 
 use std::fmt;

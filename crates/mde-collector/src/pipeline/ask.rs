@@ -2,6 +2,7 @@
 
 use super::source::Source;
 use crate::pull::{Ask, Condition};
+use crate::record::Mistake;
 use crate::service::{Api, JOINT, Take};
 use mde_client::budget::Priority;
 use mde_client::limits::Family;
@@ -17,6 +18,10 @@ pub fn list(source: &Source, ask: &Ask) -> Result<Get, Error> {
     let mut filters = Vec::new();
     for condition in &ask.conditions {
         match condition {
+            Condition::Time { field, from_ms, to_ms } if Mistake::StrictlyAfter.is_made() => {
+                filters.push(Filter::compare(field, Op::Gt, Literal::Time(*from_ms))?);
+                filters.push(Filter::compare(field, Op::Lt, Literal::Time(*to_ms))?);
+            }
             Condition::Time { field, from_ms, to_ms } => filters.push(Filter::window(field, *from_ms, *to_ms)?),
             Condition::Is(field, value) => filters.push(Filter::compare(field, Op::Eq, Literal::Text(value))?),
             Condition::IsNone(field, values) => {

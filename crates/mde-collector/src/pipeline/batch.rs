@@ -1,6 +1,6 @@
 //! Gathers events to frames under a batch that nobody sees, until one commit shows it.
 
-use crate::record::{BatchHead, EntityKey, Frame, StoredKey, StreamKey};
+use crate::record::{BatchHead, EntityKey, Frame, Mistake, StoredKey, StreamKey};
 use crate::store::{BatchCount, Commit, Lease, Progress, Seen, Store, StoreError, Trace};
 use std::collections::HashSet;
 use std::mem::take;
@@ -99,6 +99,10 @@ impl<'a> BatchWriter<'a> {
         count.events += u64::from(self.frame.events);
         count.bytes += self.frame.body.len() as u64;
         self.open = Some(count);
+        if Mistake::VisibleEarly.is_made() {
+            let early = Commit { epoch: self.epoch, batch: self.open.take(), ..Commit::default() };
+            self.store.commit(self.lease, self.stream, &early).await?;
+        }
         self.frame.events = 0;
         self.frame.body.clear();
         Ok(())
@@ -121,6 +125,10 @@ impl<'a> BatchWriter<'a> {
     }
 
     async fn show(&mut self, progress: Progress) -> Result<(), StoreError> {
+        if Mistake::CheckpointFirst.is_made() {
+            let first = Commit { epoch: self.epoch, progress: progress.clone(), ..Commit::default() };
+            self.store.commit(self.lease, self.stream, &first).await?;
+        }
         self.flush().await?;
         let (keys, seen, gone) = (take(&mut self.keys), take(&mut self.seen), take(&mut self.gone));
         let history = take(&mut self.history);

@@ -24,7 +24,7 @@ mod rotate;
 pub mod rows;
 pub mod run;
 mod schedule;
-mod setup;
+pub mod setup;
 mod shape;
 pub mod ship;
 pub mod source;

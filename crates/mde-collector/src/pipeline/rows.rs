@@ -10,7 +10,7 @@ use crate::enrich::{Counted, Enricher};
 use crate::flatten::{Flattener, Tail};
 use crate::obfuscate::obfuscate;
 use crate::pull::{Machine, Numbered, Row, Sightings, SnapshotEnd};
-use crate::record::{Cursor, EntityKey, Identity, RawObject, StoredKey, VersionKey, content_hash};
+use crate::record::{Cursor, EntityKey, Identity, Mistake, RawObject, StoredKey, VersionKey, content_hash};
 use crate::service::{Key, Pull};
 use crate::shape::shaped;
 use crate::store::{LastSeen, Seen, Store, Trace};
@@ -379,6 +379,9 @@ impl Intake {
         } else if let Some(query) = query {
             parts.insert(0, Cow::Owned(query.name.clone()));
         } else if self.source.export.is_some() {
+            entity = Some(identity(&parts[..1]).key());
+        }
+        if Mistake::KeyWithoutVersion.is_made() {
             entity = Some(identity(&parts[..1]).key());
         }
         let version = if entity.is_some() { String::new() } else { parts.join("\0") };

@@ -86,7 +86,7 @@ pub async fn run(
 /// # Errors
 /// As [`run`].
 pub async fn run_over(
-    wire: &Wire,
+    wire: &dyn Wire,
     config: &Config,
     options: &Options,
     seam: (Arc<dyn Store>, &Quotas, Board),
@@ -118,7 +118,7 @@ pub(super) fn try_out(config: &Config, quotas: &Quotas, clock: &Arc<dyn Clock>) 
 /// # Errors
 /// As [`run`].
 pub(super) async fn turn(
-    wire: &Wire,
+    wire: &dyn Wire,
     config: &Config,
     options: &Options,
     (owner, (store, quotas, board)): (&str, (Arc<dyn Store>, &Quotas, Board)),
@@ -181,7 +181,7 @@ pub(super) async fn turn(
 
 /// What all parts of a run share.
 struct Node<'a> {
-    wire: &'a Wire,
+    wire: &'a dyn Wire,
     config: &'a Config,
     options: &'a Options,
     store: Arc<dyn Store>,
@@ -263,7 +263,7 @@ impl Node<'_> {
     /// An output attached to its streams.
     async fn shipper(&self, entry: &OutputEntry, streams: &[StreamKey]) -> Result<Shipper, RunError> {
         let memory = self.store.output_memory(&entry.name).await?;
-        let built = output::build(&entry.output, memory.as_deref());
+        let built = self.wire.output(entry, memory.as_deref());
         let built = built.map_err(|error| RunError::Setup(error.to_string()))?;
         let start = match &entry.from {
             From::Now => StartAt::Now,

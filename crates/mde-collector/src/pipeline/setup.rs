@@ -3,7 +3,8 @@
 use super::clock::Clock;
 use super::rotate::Rotation;
 use super::run::RunError;
-use crate::config::{Backend, Credentials, Input, Proof, ServiceConfig};
+use crate::config::{Backend, Credentials, Input, OutputEntry, Proof, ServiceConfig};
+use crate::output::{self, Output, OutputError};
 use crate::quota::TenantBudget;
 use crate::service::Api;
 use crate::telemetry::pull::answered;
@@ -65,9 +66,14 @@ impl Tenant {
     }
 
     /// The same over what `wire` says.
-    pub fn over(wire: &Wire, input: &Input, budget: TenantBudget, clock: &Arc<dyn Clock>) -> Result<Self, RunError> {
+    pub fn over(
+        wire: &dyn Wire,
+        input: &Input,
+        budget: TenantBudget,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, RunError> {
         let api = |error: Error| setup(input, &error);
-        let transport = wire(input)?;
+        let transport = wire.transport(input)?;
         let client = |base: &Url, scope: &str| {
             let tokens = Arc::new(tokens(input, scope, Arc::clone(&transport), clock)?);
             let seam = Arc::new(Counted { inner: Arc::clone(&transport), tenant: input.id.clone() });
@@ -116,8 +122,28 @@ impl Transport for Counted {
     }
 }
 
-/// How an input's requests travel: sockets, or what a simulation has in their place.
-pub type Wire = dyn Fn(&Input) -> Result<Arc<dyn Transport>, RunError> + Sync;
+/// What lies outside of a run: sockets, or what a simulation has in their place.
+pub trait Wire: Sync {
+    /// How an input's requests travel.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or what is no address.
+    fn transport(&self, input: &Input) -> Result<Arc<dyn Transport>, RunError>;
+
+    /// What takes the frames of an output, as the configuration describes it; `memory`: what the store kept for it.
+    ///
+    /// # Errors
+    /// A description that cannot be used.
+    fn output(&self, entry: &OutputEntry, memory: Option<&str>) -> Result<Box<dyn Output>, OutputError> {
+        output::build(&entry.output, memory)
+    }
+}
+
+impl<F: Fn(&Input) -> Result<Arc<dyn Transport>, RunError> + Sync> Wire for F {
+    fn transport(&self, input: &Input) -> Result<Arc<dyn Transport>, RunError> {
+        self(input)
+    }
+}
 
 /// Real sockets, with the input's own roots and proxy.
 ///

@@ -10,6 +10,7 @@
 use super::digest::Digest;
 use super::snapshot::{Detour, Page, Reading, Snapshots, Turn};
 use super::{Ask, EMPTY_PAGES, Failure, More, PullError, ROUND_ROWS, Step};
+use crate::record::Mistake;
 use serde::{Deserialize, Serialize};
 
 /// Most walks of one snapshot.
@@ -189,6 +190,7 @@ impl Walk {
     fn limit(&self) -> u64 {
         match self.way {
             Way::Split { end } => ((end - self.passed) / 2).max(1),
+            _ if Mistake::SameBorders.is_made() => self.size,
             _ if self.passed == 0 => (self.size / self.number).max(1),
             _ => self.size,
         }

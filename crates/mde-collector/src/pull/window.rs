@@ -17,6 +17,7 @@ pub use source::{Found, Seen, Source, Span};
 
 use super::poison::Aside;
 use super::{Answer, Failure, Gap, Machine, Now, Outcome, PullError, Row, Step, TICKS, horizon};
+use crate::record::Mistake;
 use list::List;
 use memory::earlier;
 use trouble::{Plain, Trouble};
@@ -141,6 +142,7 @@ impl<S: Source> Windows<S> {
         let back_ms = match self.checkpoint_ms {
             Some(_) if !self.rules.source.rereads() => 0,
             Some(_) if sweep => self.rules.sweep_reach_ms().max(self.rules.overlap_ms),
+            Some(_) if Mistake::NoOverlap.is_made() => 0,
             Some(_) => self.rules.overlap_ms,
             None => 0,
         };
@@ -358,6 +360,9 @@ impl<S: Source> Windows<S> {
             memory.horizon_ms = horizon::advance(memory.horizon_ms, checkpoint_ms, memory.newest_ms, reach_ms);
         }
         outcome.forget_before_ms = Some(memory.horizon_ms);
+        if let (true, Some(checkpoint_ms)) = (Mistake::KeysForgotten.is_made(), self.checkpoint_ms) {
+            outcome.forget_before_ms = Some(checkpoint_ms - self.rules.overlap_ms);
+        }
         outcome.keep = memory.aside.spans();
         outcome.memory = (*memory != *before).then(|| memory.text());
         outcome

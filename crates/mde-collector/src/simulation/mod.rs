@@ -9,6 +9,7 @@ mod graph;
 mod limits;
 mod measure;
 mod retirement;
+mod proof;
 
 use crate::config::{self, Config};
 use crate::pipeline::clock::Clock;

@@ -13,7 +13,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("obfuscate", &["obfuscate", "record"]),
     ("config", &["config", "record", "service", "flatten", "obfuscate"]),
     ("store", &["store", "record"]),
-    ("quota", &["quota", "config", "telemetry"]),
+    ("quota", &["quota", "config", "record", "telemetry"]),
     ("telemetry", &["telemetry", "record"]),
     // The last one exists in tests alone.
     ("enrich", &["enrich", "record", "service", "store", "telemetry", "simulation"]),
