@@ -1,6 +1,7 @@
 //! What the pages say is tried: links lead somewhere, commands are understood, configurations load, and the book has every page.
 
-use super::{Arguments, official};
+use super::Arguments;
+use super::official::official;
 use crate::config::{Options, load};
 use clap::Parser;
 use std::collections::BTreeSet;
@@ -177,7 +178,7 @@ fn every_command_in_the_pages_is_one_that_the_program_understands() {
         for line in &lines {
             for words in calls(line).into_iter().filter(|words| words.len() > 1) {
                 tried += 1;
-                let words = official(words.into_iter().map(OsString::from), false);
+                let words = official(words.into_iter().map(OsString::from), false, false);
                 // Help and version are answers too.
                 let refused = Arguments::try_parse_from(words).err().filter(clap::Error::use_stderr);
                 assert!(refused.is_none(), "{}: {line}\n{}", page.file.display(), refused.expect("it is some"));

@@ -8,8 +8,8 @@ mod day;
 mod graph;
 mod limits;
 mod measure;
-mod retirement;
 mod proof;
+mod retirement;
 
 use crate::config::{self, Config};
 use crate::pipeline::clock::Clock;

@@ -14,6 +14,7 @@ use crate::pipeline::run::{Ended, Options, RunError, run_over};
 use crate::pipeline::setup::Wire;
 use crate::quota::{Owner, QuotaFile, Quotas};
 use crate::record::{ErrorClass, StreamKey};
+use crate::status::{Board, Notes};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Checkpoints, Store, StoreError, StreamState, WallClock};
 use async_trait::async_trait;
@@ -291,7 +292,11 @@ impl History<'_> {
         let network = Network { api: InProcess(Arc::clone(sim)), delay_ms: self.plan.tenant.delay_ms, dice };
         let outside = Outside { network: Arc::new(network), fars: self.fars.clone() };
         let store: Arc<dyn Store> = medium;
-        run_over(&outside, &config, &options, (store, &quotas), Arc::new(self.clock.clone()), stopped).await
+        let board = Board::after(Notes::read(&store.notes().await?));
+        let seam = (Arc::clone(&store), &quotas, board);
+        let ended = run_over(&outside, &config, &options, seam, Arc::new(self.clock.clone()), stopped).await?;
+        store.close().await?;
+        Ok(ended)
     }
 
     /// One life. True when it ended because all is told to.
