@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo x check` is the gate and equals CI.
 #![expect(clippy::print_stderr, reason = "it speaks to the person who called it")]
 
+mod package;
 mod packages;
 
 use anyhow::{Context, Result, ensure};
@@ -34,6 +35,12 @@ enum Task {
         /// For example `--for 1m`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         more: Vec<String>,
+    },
+    /// Builds what somebody installs, into target/packages/dist: archive, .deb, .rpm, sums. Needs nfpm.
+    Package {
+        /// Installs, runs, upgrades and removes the package in a root of its own as well. Needs root and debootstrap.
+        #[arg(long)]
+        test: bool,
     },
     /// Measures a release build; fails where a goal is missed. docs/benchmarks.md says what the figures mean.
     Bench {
@@ -87,6 +94,8 @@ fn main() -> Result<()> {
         }
         Task::Golden => rewrite("golden"),
         Task::Docs => rewrite("docs_are_current"),
+        Task::Package { test: true } => package::test(),
+        Task::Package { test: false } => package::package().map(|made| eprintln!("made in {}", made.display())),
         Task::Demo { more } => cargo_with(&["run", "--release", "--package", "mde-collector", "--", "demo"], &more),
         Task::Bench { which: Some(which), more } => bench(which, &more),
         Task::Bench { which: None, .. } => Bench::value_variants().iter().try_for_each(|which| bench(*which, &[])),
@@ -164,7 +173,8 @@ fn cargo_with(arguments: &[&str], more: &[String]) -> Result<()> {
 /// Runs a command to its end.
 fn run(command: &mut Command) -> Result<()> {
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
-    let shown = format!("cargo {}", arguments.join(" "));
+    let program = command.get_program().to_string_lossy();
+    let shown = format!("{} {}", program.rsplit('/').next().unwrap_or_default(), arguments.join(" "));
     let status = command.status().with_context(|| format!("failed to start {shown}"))?;
     ensure!(status.success(), "{shown} failed");
     Ok(())

@@ -44,7 +44,7 @@ pub fn translated(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString
 /// The official command line has no sub-command: `--config F` is `run`, `--validate` is `check`. So is a bare call where
 /// the environment names a configuration, as the official image is started (`named`: it does), and where the files of the job form
 /// are in their places (`job`), which then win over `--config`.
-fn official(arguments: impl IntoIterator<Item = OsString>, named: bool, job: bool) -> Vec<OsString> {
+pub(super) fn official(arguments: impl IntoIterator<Item = OsString>, named: bool, job: bool) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     let flags =
         ["--config", "--job_config_loc", "--collector_config_loc", "--prod-mode", "--no-save-state", "--validate"];

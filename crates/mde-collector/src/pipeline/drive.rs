@@ -244,6 +244,7 @@ impl Puller {
             }
             ended?;
             report = pulling.report;
+            report.pulled_ms = machine.pulled_ms();
             report.checkpoint_ms = store.stream(&stream).await?.checkpoint_ms;
             report.gaps = machine.gaps().len() as u64 + u64::from(self.once && !counted);
             // Only now does the API's clock say that the checkpoint is ahead of time: once more, from where it belongs.

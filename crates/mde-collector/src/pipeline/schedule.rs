@@ -106,11 +106,12 @@ pub async fn stream(
                     tell(puller.stream(), &mut note.health, was);
                 });
                 let elapsed = started.elapsed();
-                events::finished(puller.stream(), &report, elapsed);
-                if schedule.once {
-                    return Ok(report.gaps == 0);
+                let wait = (!schedule.once).then(|| schedule.wait(elapsed, clock.wall_ms()));
+                events::finished(puller.stream(), &report, elapsed, wait);
+                match wait {
+                    Some(wait) => wait,
+                    None => return Ok(report.gaps == 0),
                 }
-                schedule.wait(elapsed, clock.wall_ms())
             }
             Err(PipelineError::Store(error)) => {
                 let wait = gate.store_failed(&error);

@@ -39,5 +39,6 @@ mod status;
 mod subscriptions;
 mod table;
 mod tenants;
+mod troubles;
 mod verbs;
 mod wire;
