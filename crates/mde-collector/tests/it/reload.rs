@@ -57,7 +57,7 @@ async fn a_rotated_secret_file_lets_a_refused_stream_go_on_and_a_broken_one_keep
     write(&file, &bench.sim.credentials().client_secret);
     prove_by(&bench, "      client_secret_file: secret\n");
     let mut running = bench.run(&[]);
-    bench.sim.ledger().wait_requests(RequestKind::Alerts, 1).await;
+    bench.sim.ledger().wait_requests(RequestKind::Alerts, 2).await;
     let rotated = bench.sim.entra().rotate_secret();
     bench.sim.entra().revoke_tokens();
     running.says("AADSTS7000215").await;
@@ -85,7 +85,7 @@ async fn a_rotated_certificate_lets_a_refused_stream_go_on() {
     write(&bench.path("certs/app.crt"), &both(&known));
     prove_by(&bench, "      certificate_file: app.crt\n");
     let mut running = bench.run(&[]);
-    bench.sim.ledger().wait_requests(RequestKind::Alerts, 1).await;
+    bench.sim.ledger().wait_requests(RequestKind::Alerts, 2).await;
     write(&bench.path("certs/app.crt"), &both(&other));
     running.says("a changed credential was read again and gave no token").await;
     bench.sim.entra().revoke_tokens();
@@ -104,7 +104,7 @@ async fn a_text_that_the_configuration_took_in_is_read_again_when_it_changes() {
     write(&file, &bench.sim.credentials().client_secret);
     prove_by(&bench, "      client_secret: \"${file:secret}\"\n");
     let mut running = bench.run(&[]);
-    bench.sim.ledger().wait_requests(RequestKind::Alerts, 1).await;
+    bench.sim.ledger().wait_requests(RequestKind::Alerts, 2).await;
     let rotated = bench.sim.entra().rotate_secret();
     bench.sim.entra().revoke_tokens();
     running.says("AADSTS7000215").await;
@@ -120,7 +120,7 @@ async fn a_text_that_the_configuration_took_in_is_read_again_when_it_changes() {
 async fn a_changed_configuration_counts_after_a_hangup_and_a_broken_one_does_not() {
     let bench = bench().await;
     let mut running = bench.run(&[]);
-    bench.sim.ledger().wait_requests(RequestKind::Alerts, 1).await;
+    bench.sim.ledger().wait_requests(RequestKind::Alerts, 2).await;
 
     running.signal(Signal::HUP);
     running.says("the configuration was read again: nothing has changed").await;
