@@ -66,6 +66,8 @@ enum Part {
     Unsettled,
     /// The API does not page so far.
     TooMany,
+    /// Pages without rows link on and on.
+    Endless,
 }
 
 impl Source for List {
@@ -114,6 +116,7 @@ impl Source for List {
                 work.task = Task::Page { skip: seen.rows, pass: seen.digest, passes: Vec::new() };
             }
             Part::Unsettled => return Found::Stuck("its rows changed in each of five passes"),
+            Part::Endless => return Found::Stuck("pages without rows link on and on"),
             Part::TooMany => return Found::Stuck("more rows in one millisecond than the API can page through"),
             Part::Misfit if span.length_ms() > 1 => return Found::Misfit,
             Part::Misfit => self.split(work),
@@ -167,6 +170,10 @@ impl List {
             Task::Follow(_) if seen.rows > 0 => Part::Misfit,
             Task::Follow(empty) => without_rows(empty + 1, more),
             Task::Probe { rows, last } => {
+                // No row, and a link all the same: that says neither that there is nothing nor where the rest is.
+                if last.is_none() && seen.rows == 0 && more == More::Link {
+                    return Part::Endless;
+                }
                 let ends_there = seen.rows == u64::from(last.is_some()) && seen.last == last;
                 if ends_there { Part::Whole(rows) } else { Part::Misfit }
             }

@@ -118,6 +118,8 @@ impl Disk {
             }
             fs::write(folder.join(path.file_name().expect("a file has a name")), content).expect("a writable folder");
         }
+        // Whoever still has a file of it open knows it; nobody opens another.
+        lock(&DISKS).retain(|disk| !std::ptr::eq(&raw const **disk, self));
     }
 
     /// Remembers a change; false: it must not happen. A write at which the disk stops happens in part.
@@ -145,16 +147,6 @@ enum Outcome {
     Yes,
     Partly,
     No,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // The last file of a dead disk: nobody asks for it any more.
-        let mut disks = lock(&DISKS);
-        if lock(&self.disk.state).dead && Arc::strong_count(&self.disk) <= 2 {
-            disks.retain(|disk| !Arc::ptr_eq(disk, &self.disk));
-        }
-    }
 }
 
 /// Takes the changes back, and makes some of them again: each whole, not at all, or some of its sectors.
