@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo x check` is the gate and equals CI.
 #![expect(clippy::print_stderr, reason = "it speaks to the person who called it")]
 
+mod package;
 mod packages;
 
 use anyhow::{Context, Result, ensure};
@@ -27,13 +28,19 @@ enum Task {
     },
     /// Rewrites the golden files; review the difference like code.
     Golden,
-    /// Rewrites docs/config.md and docs/services.md from the code that they describe.
+    /// Rewrites docs/config.md, docs/services.md and docs/metrics.md from the code that they describe.
     Docs,
     /// Simulator, collector and output in one process: see it work. Arguments go to `mde-collector demo`.
     Demo {
         /// For example `--for 1m`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         more: Vec<String>,
+    },
+    /// Builds what somebody installs, into target/packages/dist: archive, .deb, .rpm, sums. Needs nfpm.
+    Package {
+        /// Installs, runs, upgrades and removes the package in a root of its own as well. Needs root and debootstrap.
+        #[arg(long)]
+        test: bool,
     },
     /// Measures a release build; fails where a goal is missed. docs/benchmarks.md says what the figures mean.
     Bench {
@@ -69,6 +76,8 @@ enum Bench {
     Start,
     /// Processor time of the whole path for a million events, beside a floor that does no work.
     EndToEnd,
+    /// Time of the page and of its JSON for 1,000 tenants with 7 services each: at most 200 ms.
+    Status,
     /// Events a second of one core.
     Flatten,
     /// Commits, reads, octets written and memory of the store.
@@ -84,17 +93,19 @@ fn main() -> Result<()> {
             packages::install(packages::TESTS);
             cargo(&["fmt", "--all", "--check"])?;
             cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-            cargo(&["test", "--workspace"])?;
+            test(&["--workspace"])?;
             if kafka {
                 packages::install(packages::KAFKA);
                 let feature = ["--package", "mde-collector", "--features", "kafka"];
                 cargo(&[&["clippy"], &feature[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
-                cargo(&[&["test"], &feature[..], &["--lib", "kafka"]].concat())?;
+                test(&[&feature[..], &["--lib", "kafka"]].concat())?;
             }
             deny()
         }
         Task::Golden => rewrite("golden"),
         Task::Docs => rewrite("docs_are_current"),
+        Task::Package { test: true } => package::test(),
+        Task::Package { test: false } => package::package().map(|made| eprintln!("made in {}", made.display())),
         Task::Demo { more } => cargo_with(&["run", "--release", "--package", "mde-collector", "--", "demo"], &more),
         Task::Bench { which: Some(which), more } => bench(which, &more),
         Task::Bench { which: None, .. } => Bench::value_variants().iter().try_for_each(|which| bench(*which, &[])),
@@ -147,6 +158,7 @@ fn bench(which: Bench, more: &[String]) -> Result<()> {
         Bench::Confirm => end_to_end("confirm"),
         Bench::Start => end_to_end("start"),
         Bench::EndToEnd => end_to_end("end-to-end"),
+        Bench::Status => end_to_end("status"),
         Bench::Flatten => cargo_with(&of("flatten"), more),
         Bench::Enrichment => cargo_with(&measure("simulation::measure"), more),
         Bench::Store => cargo_with(&measure("sqlite::tests::measure"), more),
@@ -179,6 +191,16 @@ fn deny() -> Result<()> {
     cargo(&["deny", "check", "advisories"])
 }
 
+/// Runs tests, three at once for each core where the caller does not say: many wait for a quota, a receiver or a process.
+fn test(arguments: &[&str]) -> Result<()> {
+    const TOLD: &str = "RUST_TEST_THREADS";
+    let threads = std::env::var(TOLD).unwrap_or_else(|_| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        (cores * 3).to_string()
+    });
+    run(Command::new(env!("CARGO")).arg("test").args(arguments).env(TOLD, threads))
+}
+
 /// Runs cargo.
 fn cargo(arguments: &[&str]) -> Result<()> {
     cargo_with(arguments, &[])
@@ -192,7 +214,8 @@ fn cargo_with(arguments: &[&str], more: &[String]) -> Result<()> {
 /// Runs a command to its end.
 fn run(command: &mut Command) -> Result<()> {
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
-    let shown = format!("cargo {}", arguments.join(" "));
+    let program = command.get_program().to_string_lossy();
+    let shown = format!("{} {}", program.rsplit('/').next().unwrap_or_default(), arguments.join(" "));
     let status = command.status().with_context(|| format!("failed to start {shown}"))?;
     ensure!(status.success(), "{shown} failed");
     Ok(())

@@ -1,15 +1,18 @@
-//! What the tests need of the system: receivers and proxies that others have written. One line adds one.
+//! What the tests need of the system: receivers, proxies, a browser and a reader of metrics that others have written. One line adds one.
 
 use anyhow::{Result, bail, ensure};
 use std::process::{Command, Stdio};
 
-/// Debian's packages with the receivers and proxies that the tests start.
+/// Debian's packages with what the tests start.
 pub const TESTS: &[&str] = &[
+    "chromium",
+    "chromium-driver",
     "groff-base",
     "libnss-wrapper",
     "microsocks",
     "nats-server",
     "openssl",
+    "prometheus",
     "rsyslog",
     "rsyslog-gnutls",
     "squid-openssl",

@@ -20,3 +20,4 @@ mod simulation;
 pub mod status;
 pub mod store;
 pub mod telemetry;
+pub mod web;

@@ -38,6 +38,8 @@ pub struct WindowUse {
     pub used: u32,
     /// The most that may.
     pub limit: u32,
+    /// How long until it has room for a most urgent call; of one that must await an answer the whole window.
+    pub free_in: Duration,
 }
 
 /// When there is room for a call.
@@ -157,6 +159,11 @@ impl SlidingWindows {
             period: window.period,
             used: self.open + (self.answered.len() - self.first_in(window.period, now)) as u32,
             limit: window.limit,
+            free_in: match self.room_in(window, now, Priority::NewestAlerts) {
+                Room::Now => Duration::ZERO,
+                Room::At(at) => at.saturating_sub(now),
+                Room::AfterAnAnswer => window.period,
+            },
         };
         self.windows.iter().map(used).collect()
     }

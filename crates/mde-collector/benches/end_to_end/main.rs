@@ -1,5 +1,5 @@
 //! The binary as it ships, against the simulator in a process of its own and a receiver in this one.
-//! `cargo x bench memory|confirm|start|end-to-end`; docs/benchmarks.md says what each figure means.
+//! `cargo x bench memory|confirm|start|status|end-to-end`; docs/benchmarks.md says what each figure means.
 #![expect(clippy::print_stdout, reason = "its only output is its numbers")]
 
 mod collector;
@@ -9,6 +9,7 @@ mod load;
 mod memory;
 mod receiver;
 mod start;
+mod status;
 mod tenant;
 mod whole;
 
@@ -38,6 +39,8 @@ enum Benchmark {
     Confirm(confirm::Confirm),
     /// Time of `run --once` against a tenant without alerts.
     Start(start::Start),
+    /// Time of the status page and of its JSON for a thousand tenants.
+    Status(status::Status),
     /// Processor time of the whole path for a million events, beside a floor that does no work.
     EndToEnd(whole::Whole),
     /// The floor, as a process of its own.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
             Benchmark::Memory(memory) => memory.run().await,
             Benchmark::Confirm(confirm) => confirm.run().await,
             Benchmark::Start(start) => start.run().await,
+            Benchmark::Status(status) => status.run().await,
             Benchmark::EndToEnd(whole) => whole.run().await,
             Benchmark::Floor(floor) => floor.run().await,
         }

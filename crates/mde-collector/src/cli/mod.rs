@@ -7,6 +7,8 @@ mod check;
 mod chosen;
 mod config;
 mod demo;
+#[cfg(test)]
+mod documented;
 mod explain;
 mod export;
 mod generated;

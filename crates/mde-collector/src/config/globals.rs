@@ -118,11 +118,11 @@ keys! {
     static STATUS_KEYS;
     /// Address and port of the page, `/healthz`, `/readyz` and `/metrics`. A busy port is a warning.
     LISTEN: Key<SocketAddr> = Key::parsed("listen", Form::Text, |_, text| listen(text)).default("127.0.0.1:9600");
-    /// What a reader must show as bearer token.
+    /// What a reader must show: as bearer token, or as password of basic authentication under any name.
     TOKEN: Key<Secret> = Key::secret("token");
     /// Certificate and key of the page.
     TLS: Key<Branch> = Key::tree("tls", Form::Section(&STATUS_TLS));
-    /// `true`: an address beyond this machine is served without token or TLS.
+    /// `true`: an address beyond this machine is served without token and TLS.
     INSECURE: Key<bool> = Key::boolean("insecure").default("false");
 }
 
@@ -134,9 +134,9 @@ keys! {
     /// Keys of `status.tls`.
     static STATUS_TLS_KEYS;
     /// Certificate, PEM, followed by intermediates.
-    STATUS_CERT: Key<PathBuf> = Key::file("cert", "certs").required();
+    STATUS_CERT: Key<PathBuf> = Key::file("cert", "certs").required().example("my_domain.crt");
     /// Its private key, PEM.
-    STATUS_KEY: Key<PathBuf> = Key::file("key", "certs").required();
+    STATUS_KEY: Key<PathBuf> = Key::file("key", "certs").required().example("my_domain.key");
 }
 
 /// `globals.status.tls`.
@@ -229,6 +229,17 @@ fn status(section: &Section<'_>) -> Option<Status> {
             cert.zip(key).map(|(cert, key)| StatusTls { cert, key })
         }
     };
+    let missing = match (token.is_some(), tls.is_some()) {
+        _ if listen.ip().is_loopback() || insecure => None,
+        (true, true) => None,
+        (false, true) => Some("`token`"),
+        (true, false) => Some("`tls`"),
+        (false, false) => Some("`token` and `tls`"),
+    };
+    if let Some(missing) = missing {
+        let fault = Fault::new(format!("is an address beyond this machine, and {missing} is missing"));
+        section.wrong(&LISTEN, fault.help("set both, listen on 127.0.0.1, or write `insecure: true`"));
+    }
     section.finish();
     Some(Status { listen, token, tls, insecure })
 }

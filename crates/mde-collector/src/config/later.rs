@@ -9,11 +9,8 @@ pub(super) enum Answer {
 }
 
 /// The keys: section, key, answer.
-static KEYS: &[(&str, &str, Answer)] = &[
-    ("globals", "status", Answer::Ignores("false")),
-    ("globals", "internal_messages", Answer::Ignores("false")),
-    ("globals", "inputs_dir", Answer::Ignores("")),
-];
+static KEYS: &[(&str, &str, Answer)] =
+    &[("globals", "internal_messages", Answer::Ignores("false")), ("globals", "inputs_dir", Answer::Ignores(""))];
 
 /// The words of a key: section, key, words, what is wrong with them, way out.
 static WORDS: &[(&str, &str, &[&str], &str, &str)] = &[

@@ -91,11 +91,11 @@ pub struct Globals {
 pub struct Status {
     /// Where it listens. Default 127.0.0.1:9600.
     pub listen: SocketAddr,
-    /// What a reader must show as bearer token.
+    /// What a reader must show as bearer token, or as password.
     pub token: Option<Secret>,
     /// Its certificate and key.
     pub tls: Option<StatusTls>,
-    /// Served beyond this machine without token or TLS. Default false.
+    /// Served beyond this machine without token and TLS. Default false.
     pub insecure: bool,
 }
 

@@ -28,6 +28,11 @@ pub(crate) fn of(place: &str, der: &[u8]) -> Option<Expiry> {
 }
 
 impl Expiry {
+    /// Its last moment. Unit: milliseconds since 1970.
+    pub(crate) const fn ends_ms(&self) -> i64 {
+        self.ends_ms
+    }
+
     /// Its last day, UTC.
     pub(crate) fn day(&self) -> String {
         let end = Timestamp::from_millisecond(self.ends_ms).unwrap_or(Timestamp::MAX);

@@ -71,6 +71,8 @@ pub(super) struct Pulling<'a> {
     numbers: Numbers,
     /// Microsoft's id of the request that it answers.
     request_id: String,
+    /// The checkpoint at the pull's beginning, where what lies before it can be told late.
+    read_to_ms: Option<i64>,
     /// Whether rows of the answer under way wait for counts of their own.
     pub(super) waits: bool,
     /// Whether the step under way has waited for them already.
@@ -124,6 +126,11 @@ impl Puller {
     /// The stream that it fills.
     pub const fn stream(&self) -> &StreamKey {
         &self.source.stream
+    }
+
+    /// What it reads.
+    pub const fn source(&self) -> &Source {
+        &self.source
     }
 
     /// What the clocks say.
@@ -192,6 +199,8 @@ impl Puller {
             machine = self.source.machine(&state, self.once)?;
         }
         let counted = self.prepare().await?;
+        // What was set aside comes late for another reason.
+        let read_to_ms = state.checkpoint_ms.filter(|_| machine.gaps().is_empty());
         let mut report = Report::default();
         loop {
             let reading = self.reading();
@@ -217,6 +226,7 @@ impl Puller {
                 report,
                 numbers: Numbers::new(),
                 request_id: String::new(),
+                read_to_ms,
                 waits: false,
                 waited: false,
             };
@@ -227,6 +237,8 @@ impl Puller {
             }
             ended?;
             report = pulling.report;
+            report.pulled_ms = machine.pulled_ms();
+            report.checkpoint_ms = store.stream(&stream).await?.checkpoint_ms;
             report.gaps = machine.gaps().len() as u64 + u64::from(self.once && !counted);
             // Only now does the API's clock say that the checkpoint is ahead of time: once more, from where it belongs.
             if now.sure || !machine.is_ahead(self.now().ms) {
@@ -307,6 +319,8 @@ impl Puller {
         }
         let outcome = pulling.machine.answered(answer)?;
         self.commit(pulling, &outcome).await?;
+        events::progressed(&self.source.stream, &before.0, &pulling.report);
+        self.gate.board().stored(&self.source.stream, pulling.report.events - before.0.events);
         if let Some(enricher) = self.enricher.as_ref().filter(|_| std::mem::take(&mut pulling.waited)) {
             enricher.tidy(self.source.is_snapshot()).await?;
         }
@@ -439,9 +453,11 @@ impl Puller {
     }
 
     async fn take(&self, chunk: &mut Chunk, pulling: &mut Pulling<'_>) -> Result<(), PipelineError> {
-        let Pulling { machine, batch, report, numbers, request_id, waits, waited, .. } = pulling;
+        let Pulling { machine, batch, report, numbers, request_id, read_to_ms, waits, waited, .. } = pulling;
         let (store, may_wait) = (&*self.store, !*waited);
-        let way = Way { machine: &mut **machine, store, batch, report, numbers, request_id, may_wait, waits };
+        let read_to_ms = *read_to_ms;
+        let way =
+            Way { machine: &mut **machine, store, batch, report, numbers, request_id, read_to_ms, may_wait, waits };
         self.intake.take(chunk, way).await
     }
 

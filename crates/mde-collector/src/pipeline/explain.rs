@@ -1,5 +1,9 @@
 //! Where one record is: what the store can tell about its way from the request that showed it to each output.
 
+mod told;
+
+pub use told::told;
+
 use super::retry::PipelineError;
 use super::source::Source;
 use super::survey::{Only, set_aside, sources};

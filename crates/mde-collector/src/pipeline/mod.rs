@@ -5,6 +5,7 @@
 mod ask;
 pub mod batch;
 mod bridge;
+pub mod certificates;
 pub mod check;
 mod choice;
 pub mod clock;

@@ -9,6 +9,7 @@ use super::run::{self, Ended, Options, RunError};
 use super::setup::sockets;
 use crate::config::{Config, Loaded, Persistence, TextDigest};
 use crate::quota::Quotas;
+use crate::status::Board;
 use crate::store::Store;
 use crate::telemetry::reload as events;
 use std::collections::BTreeMap;
@@ -29,12 +30,25 @@ pub struct Outside<'a> {
     pub again: &'a Notify,
     /// Reads it; all that is wrong with it where it cannot be used.
     pub read: &'a (dyn Fn() -> Result<Loaded, Vec<String>> + Send + Sync),
+    /// Told what is in use each time that another configuration begins.
+    pub in_use: &'a watch::Sender<InUse>,
 }
+
+/// What a run works with.
+#[derive(Clone)]
+pub struct InUse {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Its budgets.
+    pub quotas: Arc<Quotas>,
+}
+
+/// Files as they were read.
+pub type Texts = BTreeMap<PathBuf, TextDigest>;
 
 /// A configuration that can be run, and what it is made of.
 struct Ready {
-    config: Config,
-    quotas: Quotas,
+    in_use: InUse,
     /// Its own files as they were when it was read: looked at only when somebody asks, for they may be half written.
     own: BTreeMap<PathBuf, TextDigest>,
     /// Files that are watched, as they were: what stands in it by `${file:…}`, and authorities of inputs.
@@ -43,14 +57,13 @@ struct Ready {
 
 impl Ready {
     /// From what was read.
-    fn new(loaded: Loaded, quotas: Quotas) -> Self {
-        let Loaded { config, own, references, .. } = loaded;
+    fn new(config: Arc<Config>, quotas: Arc<Quotas>, (own, references): (Texts, Texts)) -> Self {
         let mut watched: BTreeMap<_, _> = references.into_iter().map(|(path, digest)| (path, Some(digest))).collect();
         for path in config.inputs.iter().filter_map(|input| input.ca_file.clone()) {
             // Read by whoever builds connections a little later: what changes in between is noticed once more.
             watched.entry(path).or_insert_with_key(|path| TextDigest::read(path));
         }
-        Self { config, quotas, own, watched }
+        Self { in_use: InUse { config, quotas }, own, watched }
     }
 
     /// Whether the other one was made of the same.
@@ -74,24 +87,25 @@ async fn changed(seen: &mut BTreeMap<PathBuf, Option<TextDigest>>) {
     }
 }
 
-/// Runs until everything was pulled once, or until the stop; the store is closed then.
+/// Runs until everything was pulled once, or until the stop; `texts`: the configuration's own files, and those that it took in.
 ///
 /// # Errors
 /// As [`run::run`]; a later configuration that cannot be used is none.
 pub async fn run(
-    (loaded, quotas): (Loaded, Quotas),
+    (in_use, texts): (InUse, (Texts, Texts)),
     options: &Options,
-    (store, persistence): (Arc<dyn Store>, &Persistence),
+    (store, board, persistence): (Arc<dyn Store>, Board, &Persistence),
     clock: Arc<dyn Clock>,
     mut outside: Outside<'_>,
 ) -> Result<Ended, RunError> {
-    let mut ready = Ready::new(loaded, quotas);
+    let mut ready = Ready::new(in_use.config, in_use.quotas, texts);
     let owner = run::owner();
-    let ended = loop {
+    loop {
         let (told, stopped) = watch::channel(false);
         let (tenants, rotations) = watch::channel(Vec::new());
-        let seam = (Arc::clone(&store), &ready.quotas);
-        let turn = run::turn(&sockets, &ready.config, options, (&owner, seam), Arc::clone(&clock), (stopped, tenants));
+        let InUse { config, quotas } = ready.in_use.clone();
+        let seam = (Arc::clone(&store), &*quotas, board.clone());
+        let turn = run::turn(&sockets, &config, options, (&owner, seam), Arc::clone(&clock), (stopped, tenants));
         let mut turn = Box::pin(turn);
         let next = async {
             let mut seen = ready.watched.clone();
@@ -105,7 +119,7 @@ pub async fn run(
             }
         };
         let next = tokio::select! {
-            ended = &mut turn => break ended?,
+            ended = &mut turn => return ended,
             next = next => Some(next),
             // Whoever could set it is gone only when the process ends.
             _ = outside.stop.wait_for(|stop| *stop) => None,
@@ -115,11 +129,10 @@ pub async fn run(
         drop(turn);
         match next {
             Some(next) => ready = next,
-            None => break ended,
+            None => return Ok(ended),
         }
-    };
-    store.close().await?;
-    Ok(ended)
+        outside.in_use.send_replace(ready.in_use.clone());
+    }
 }
 
 /// The configuration as it is now, if it is another one and can be used. Says what became of it.
@@ -140,14 +153,15 @@ async fn again(
     loaded.warnings.iter().for_each(|warning| events::warned(warning));
     let now = Arc::clone(clock);
     let wall: mde_client::WallClock = Arc::new(move || now.wall_ms());
-    let quotas = match Quotas::after(&ready.quotas, &loaded.config, persistence, wall).await {
+    let quotas = match Quotas::after(&ready.in_use.quotas, &loaded.config, persistence, wall).await {
         Ok(quotas) => quotas,
         Err(error) => {
             events::refused(&error);
             return None;
         }
     };
-    let next = Ready::new(loaded, quotas);
+    let Loaded { config, own, references, .. } = loaded;
+    let next = Ready::new(Arc::new(config), Arc::new(quotas), (own, references));
     if next.is_like(ready) {
         if asked {
             events::unchanged();
@@ -158,12 +172,12 @@ async fn again(
         }
         return None;
     }
-    let problems = run::try_out(&next.config, &next.quotas, clock);
+    let problems = run::try_out(&next.in_use.config, &next.in_use.quotas, clock);
     if !problems.is_empty() {
         problems.iter().for_each(|problem| events::refused(problem));
         return None;
     }
-    if next.config.globals.persistence != ready.config.globals.persistence {
+    if next.in_use.config.globals.persistence != ready.in_use.config.globals.persistence {
         events::another_place();
     }
     events::begins();

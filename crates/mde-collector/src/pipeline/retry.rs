@@ -108,7 +108,11 @@ impl PipelineError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Api(error) => error.advice().unwrap_or(match self.class() {
-                ErrorClass::Denied => "check the application's secret and its granted roles",
+                ErrorClass::Denied => match error.kind() {
+                    ErrorKind::NotLicensed => "give the tenant the licence that is named, or switch the service off",
+                    ErrorKind::Forbidden { .. } => "grant the application the role that is missing, with admin consent",
+                    _ => "check the application's secret or certificate and its granted roles",
+                },
                 ErrorClass::Throttled { .. } => "nothing to do: the collector waits as long as it was asked to",
                 ErrorClass::Transient => "nothing to do: the window is kept and asked for again",
                 ErrorClass::Refused | ErrorClass::Fatal => "report the request id to the vendor",

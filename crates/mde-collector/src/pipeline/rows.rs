@@ -14,7 +14,7 @@ use crate::record::{Cursor, EntityKey, Identity, Mistake, RawObject, StoredKey, 
 use crate::service::{Key, Pull};
 use crate::shape::shaped;
 use crate::store::{LastSeen, Seen, Store, Trace};
-use crate::telemetry::pull::Report;
+use crate::telemetry::pull::{Report, came_late};
 use mde_client::parse_time;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -24,6 +24,9 @@ use std::sync::Arc;
 const CHUNK_ROWS: usize = 512;
 /// … or this much of them. Unit: octets.
 const CHUNK_BYTES: usize = 512 * 1024;
+
+/// Parts of a millisecond in a row's time.
+const UNITS_IN_MS: i64 = 10_000;
 
 /// Rows that wait to be taken together, one behind the other.
 #[derive(Default)]
@@ -70,6 +73,8 @@ pub struct Way<'w, 'b> {
     pub numbers: &'w mut Numbers,
     /// Microsoft's id of the request that showed it; empty where it gave none.
     pub request_id: &'w str,
+    /// Everything before it was read by earlier pulls, so a new record there is a late one. Unit: milliseconds since 1970, UTC.
+    pub read_to_ms: Option<i64>,
     /// Whether rows may wait for counts of their own: then nothing of the answer is stored, and it is asked for again.
     pub may_wait: bool,
     /// Set where one does.
@@ -217,6 +222,7 @@ impl Intake {
             if there {
                 way.report.repeated += 1;
             } else {
+                way.report.late_ms = way.report.late_ms.max(self.lateness(row, way.read_to_ms));
                 let hidden = self.hidden(row)?;
                 let replaced = hidden.as_deref().map(RawObject::parse).transpose()?;
                 let record = replaced.as_ref().unwrap_or(&row.record);
@@ -234,6 +240,19 @@ impl Intake {
             }
         }
         Ok(())
+    }
+
+    /// How late a new row came. An entity that is read for as long as it is open changes without saying when, so of those it
+    /// cannot be told. Unit: milliseconds.
+    fn lateness(&self, row: &Named<'_>, read_to_ms: Option<i64>) -> i64 {
+        let (Pull::Window { .. } | Pull::Slices, Some(read_to_ms), Some(time)) =
+            (self.source.pull, read_to_ms, row.time)
+        else {
+            return 0;
+        };
+        let late_ms = read_to_ms.saturating_sub(time.div_euclid(UNITS_IN_MS)).max(0);
+        came_late(&self.source.stream, late_ms);
+        late_ms
     }
 
     /// What is known of versions by what two APIs show of them in the same way; in their order. Nothing for one without a time.

@@ -16,7 +16,7 @@ use crate::config::{Config, From, OutputEntry};
 use crate::output;
 use crate::quota::Quotas;
 use crate::record::StreamKey;
-use crate::status::{Board, Notes};
+use crate::status::Board;
 use crate::store::{StartAt, Store, StoreError};
 use crate::telemetry;
 use std::sync::Arc;
@@ -66,14 +66,14 @@ pub enum RunError {
     Setup(String),
 }
 
-/// Runs until everything was pulled once, or until `stop` is set.
+/// Runs until everything was pulled once, or until `stop` is set. The store stays open: whoever looks at it goes first.
 ///
 /// # Errors
 /// A store that cannot be used, or a configuration that cannot be set up.
 pub async fn run(
     config: &Config,
     options: &Options,
-    seam: (Arc<dyn Store>, &Quotas),
+    seam: (Arc<dyn Store>, &Quotas, Board),
     clock: Arc<dyn Clock>,
     stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
@@ -88,15 +88,11 @@ pub async fn run_over(
     wire: &dyn Wire,
     config: &Config,
     options: &Options,
-    (store, quotas): (Arc<dyn Store>, &Quotas),
+    seam: (Arc<dyn Store>, &Quotas, Board),
     clock: Arc<dyn Clock>,
     stop: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
-    let seam = (Arc::clone(&store), quotas);
-    let outside = (stop, watch::Sender::new(Vec::new()));
-    let ended = turn(wire, config, options, (&owner(), seam), clock, outside).await?;
-    store.close().await?;
-    Ok(ended)
+    turn(wire, config, options, (&owner(), seam), clock, (stop, watch::Sender::new(Vec::new()))).await
 }
 
 /// The name under which a process holds its leases.
@@ -115,7 +111,7 @@ pub(super) fn try_out(config: &Config, quotas: &Quotas, clock: &Arc<dyn Clock>) 
     tenants.chain(outputs).filter_map(|tried| tried.err().map(|error| format!("failed to {error}"))).collect()
 }
 
-/// As [`run_over`], but leaves the store open; `rotations`: told whose credentials are in use.
+/// As [`run_over`], under this name; `rotations`: told whose credentials are in use.
 ///
 /// # Errors
 /// As [`run`].
@@ -123,12 +119,11 @@ pub(super) async fn turn(
     wire: &dyn Wire,
     config: &Config,
     options: &Options,
-    (owner, (store, quotas)): (&str, (Arc<dyn Store>, &Quotas)),
+    (owner, (store, quotas, board)): (&str, (Arc<dyn Store>, &Quotas, Board)),
     clock: Arc<dyn Clock>,
     (mut stop, rotations): (watch::Receiver<bool>, watch::Sender<Vec<Rotation>>),
 ) -> Result<Ended, RunError> {
     let owner = owner.to_owned();
-    let board = Board::after(Notes::read(&store.notes().await?));
     let gate = Gate::new(Arc::clone(&store), config.globals.outbox_max_bytes, optional(config), board.clone());
     let node = Node { wire, config, options, store, clock, gate, owner };
     let PullHalf { streams, mut background, enrichments } = node.pull_half(quotas, &rotations)?;

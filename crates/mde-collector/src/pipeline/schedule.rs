@@ -6,8 +6,8 @@ use super::gate::Gate;
 use super::retry::{PipelineError, pause};
 use super::rotate::Reasons;
 use super::source::Source;
-use crate::record::{ErrorClass, ms};
-use crate::status::{LastPull, Word};
+use crate::record::{ErrorClass, StreamKey, ms};
+use crate::status::{Health, LastPull, PullEnd, Pulled, Word};
 use crate::telemetry::pull::{self as events, Report};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -58,12 +58,15 @@ pub async fn stream(
     if !schedule.once {
         let due = puller.due_in().await?.min(schedule.period);
         if due > Duration::ZERO {
-            board.stream(puller.stream(), |note| note.say(Word::Waiting));
+            board.stream(puller.stream(), |note| {
+                note.say(Word::Waiting);
+                note.next_ms = Some(clock.wall_ms().saturating_add(ms(due)));
+            });
         }
         tokio::select! { _ = stop.changed() => return Ok(true), () = sleep(due) => {} }
     }
     loop {
-        let started = Instant::now();
+        let (started, began_ms) = (Instant::now(), clock.wall_ms());
         // What comes while it pulls may come too late for it.
         reasons.forget();
         let mut denied = false;
@@ -76,19 +79,29 @@ pub async fn stream(
             _ = stop.changed() => return Ok(true),
         };
         news.send_modify(|count| *count += 1);
+        board.ended(PullEnd {
+            stream: puller.stream().clone(),
+            began_ms,
+            took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            came_to: pulled.as_ref().ok().map(last_pull),
+            error: pulled.as_ref().err().map(ToString::to_string),
+        });
         let wait = match pulled {
             Ok(report) => {
                 failures = 0;
+                let was = pulled_by(&puller, &report, clock.wall_ms());
                 board.stream(puller.stream(), |note| {
                     note.last_pull = Some(last_pull(&report));
                     note.say(Word::Current);
+                    tell(puller.stream(), &mut note.health, was);
                 });
                 let elapsed = started.elapsed();
-                events::finished(puller.stream(), &report, elapsed);
-                if schedule.once {
-                    return Ok(report.gaps == 0);
+                let wait = (!schedule.once).then(|| schedule.wait(elapsed, clock.wall_ms()));
+                events::finished(puller.stream(), &report, elapsed, wait);
+                match wait {
+                    Some(wait) => wait,
+                    None => return Ok(report.gaps == 0),
                 }
-                schedule.wait(elapsed, clock.wall_ms())
             }
             Err(PipelineError::Store(error)) => {
                 let wait = gate.store_failed(&error);
@@ -111,11 +124,33 @@ pub async fn stream(
                 wait
             }
         };
+        board.stream(puller.stream(), |note| note.next_ms = Some(clock.wall_ms().saturating_add(ms(wait))));
         tokio::select! {
             _ = stop.changed() => return Ok(true),
             () = sleep(wait) => {}
             () = reasons.next(), if denied => {}
         }
+    }
+}
+
+/// What a whole pull was like.
+fn pulled_by(puller: &Puller, report: &Report, now_ms: i64) -> Pulled {
+    let source = puller.source();
+    let new = if source.is_snapshot() { report.rows } else { report.events };
+    let Report { events, checkpoint_ms, late_ms, .. } = *report;
+    Pulled { now_ms, checkpoint_ms, arrived: new > 0, events, late_ms, overlap_ms: ms(source.overlap()) }
+}
+
+/// Takes it to what is known of the stream's pulls, and tells what has become odd by it, or ordinary again.
+fn tell(stream: &StreamKey, health: &mut Health, was: Pulled) {
+    let before = health.notices(was.now_ms);
+    health.pulled(was);
+    let after = health.notices(was.now_ms);
+    for notice in after.iter().filter(|notice| !before.contains(notice)) {
+        events::notice(stream, notice.name(), notice.advice());
+    }
+    for notice in before.iter().filter(|notice| !after.contains(notice)) {
+        events::notice_over(stream, notice.name());
     }
 }
 

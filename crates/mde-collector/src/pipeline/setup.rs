@@ -7,10 +7,14 @@ use crate::config::{Backend, Credentials, Input, OutputEntry, Proof, ServiceConf
 use crate::output::{self, Output, OutputError};
 use crate::quota::TenantBudget;
 use crate::service::Api;
+use crate::telemetry::pull::answered;
+use async_trait::async_trait;
 use mde_client::auth::{Certificate, ClientSecret, FederatedToken, ManagedHost, ManagedIdentity, Secret, SecretSource};
 use mde_client::auth::{TokenEndpoint, Tokens};
 use mde_client::budget::Budget;
-use mde_client::{Client, Error, ReqwestTransport, Transport, TransportConfig};
+use mde_client::{
+    Client, Error, HttpRequest, HttpResponse, ReqwestTransport, Transport, TransportConfig, TransportError,
+};
 use std::fmt::Display;
 use std::sync::Arc;
 use url::Url;
@@ -64,7 +68,8 @@ impl Tenant {
         let transport = wire.transport(input)?;
         let client = |base: &Url, scope: &str| {
             let tokens = Arc::new(tokens(input, scope, Arc::clone(&transport), clock)?);
-            let (seam, source) = (Arc::clone(&transport), Arc::<Tokens>::clone(&tokens));
+            let seam = Arc::new(Counted { inner: Arc::clone(&transport), tenant: input.id.clone() });
+            let source = Arc::<Tokens>::clone(&tokens);
             Client::new(base.clone(), seam, source, Arc::new(budget.clone())).map(|client| (client, tokens))
         };
         let endpoints = &input.endpoints;
@@ -89,6 +94,23 @@ impl Tenant {
         let Clients { defender, graph } = self.clients.clone();
         let budget: Arc<dyn Budget> = Arc::new(self.budget.of_service(service));
         Clients { defender: defender.with_budget(Arc::clone(&budget)), graph: graph.with_budget(budget) }
+    }
+}
+
+/// Counts what the API answers.
+struct Counted {
+    /// Sends.
+    inner: Arc<dyn Transport>,
+    /// `id` of the input.
+    tenant: String,
+}
+
+#[async_trait]
+impl Transport for Counted {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let answer = self.inner.send(request).await;
+        answered(&self.tenant, answer.as_ref().map_or(0, |answer| answer.status));
+        answer
     }
 }
 

@@ -87,6 +87,8 @@ struct Flying {
     position: Position,
     /// Events in it.
     events: u64,
+    /// Those of them that are not refused.
+    taken: u64,
     /// What of it will never be taken.
     refused: Vec<Refusal>,
 }
@@ -100,6 +102,8 @@ struct Landed {
     memory: Option<String>,
     /// What was refused up to there.
     refused: Vec<Refusal>,
+    /// Events delivered up to there.
+    delivered: u64,
 }
 
 impl Shipper {
@@ -258,12 +262,15 @@ impl Shipper {
             reason: refused.reason,
         });
         let refused: Vec<_> = refused.collect();
+        // What the shape refuses has left the frame already.
+        let taken = u64::from(shaped.frame.events).saturating_sub(refused.len() as u64);
         self.written.insert(stream.clone(), position);
         self.flying.push_back(Flying {
             end: written.end,
             stream: stream.clone(),
             position,
             events: u64::from(shaped.frame.events),
+            taken,
             refused: [shaped.refused, refused].concat(),
         });
         Ok(())
@@ -280,6 +287,7 @@ impl Shipper {
         while let Some(flown) = self.flying.pop_front_if(|flying| flying.end <= confirmed.through) {
             self.landed.positions.insert(flown.stream, flown.position);
             self.landed.refused.extend(flown.refused);
+            self.landed.delivered += flown.taken;
             self.landed.memory.clone_from(&confirmed.memory);
         }
         self.settle(lease).await
@@ -287,7 +295,7 @@ impl Shipper {
 
     /// Tells the store what has landed.
     async fn settle(&mut self, lease: &Lease) -> Result<(), ShipError> {
-        let Landed { positions, memory, refused } = &self.landed;
+        let Landed { positions, memory, refused, delivered } = &self.landed;
         if positions.is_empty() {
             let word = if self.flying.is_empty() { OutputWord::Idle } else { OutputWord::Connected };
             // That it refuses is worth more than that nothing waits: it is told until something else arrives.
@@ -301,6 +309,8 @@ impl Shipper {
         if let Some(first) = refused.first() {
             events::refused(&self.name, refused.len() as u64, &first.reason, lost);
         }
+        events::delivered(&self.name, *delivered);
+        self.gate.board().delivered(&self.name, *delivered);
         self.refuses = !refused.is_empty();
         self.note(if self.refuses { OutputWord::Refusing } else { OutputWord::Connected });
         self.confirmed.extend(std::mem::take(&mut self.landed).positions);

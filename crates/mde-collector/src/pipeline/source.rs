@@ -233,6 +233,15 @@ impl Source {
         self.export.as_ref().and_then(|export| export.id.as_ref())
     }
 
+    /// How far back each pull reads again; a snapshot reads everything.
+    pub fn overlap(&self) -> Duration {
+        match &self.query {
+            _ if self.is_snapshot() => Duration::MAX,
+            None => self.service.overlap,
+            Some(query) => query.overlap,
+        }
+    }
+
     /// The machine as the store remembers it; `once`: its only pull of this run.
     ///
     /// # Errors
@@ -273,15 +282,12 @@ impl Source {
 
     /// What windows keep to.
     fn windows<S>(&self, source: S, once: bool) -> window::Rules<S> {
-        let (overlap, sweep) = match &self.query {
-            None => (self.service.overlap, Some(self.service.sweep)),
-            Some(query) => (query.overlap, query.sweep),
-        };
+        let sweep = self.query.as_ref().map_or(Some(self.service.sweep), |query| query.sweep);
         // Without sweeps nothing is read again beyond the overlap.
         let sweep = sweep.unwrap_or(Sweep { every: Duration::MAX, back: Duration::ZERO });
         window::Rules {
             source,
-            overlap_ms: ms(overlap),
+            overlap_ms: ms(self.overlap()),
             sweep_every_ms: ms(sweep.every),
             sweep_back_ms: ms(sweep.back),
             open_ms: None,

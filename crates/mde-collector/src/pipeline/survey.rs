@@ -160,7 +160,11 @@ pub async fn quota(config: &Config, quotas: &Quotas) -> Result<Vec<QuotaStatus>,
         for bucket in quotas.of(input).current().await? {
             let (Some(family), [minute, hour, ..]) = (bucket.family, &bucket.windows[..]) else { continue };
             if hour.used > 0 {
-                let status = |window: &WindowUse| WindowStatus { used: window.used.into(), limit: window.limit.into() };
+                let status = |window: &WindowUse| WindowStatus {
+                    used: window.used.into(),
+                    limit: window.limit.into(),
+                    free_s: window.free_in.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX),
+                };
                 let (tenant, family) = (input.name.clone(), family.name().to_owned());
                 all.push(QuotaStatus { tenant, family, minute: status(minute), hour: status(hour) });
             }

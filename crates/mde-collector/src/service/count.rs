@@ -29,11 +29,12 @@ impl Count {
         self.field.strip_prefix("related_").unwrap_or(self.field)
     }
 
-    /// Whether a person means it: by its topic, or as its call's path ends.
+    /// Whether a person means it: by its topic, by the topic's last word (`users` of `logon_users`), or as its call's path ends.
     #[must_use]
     pub fn is_about(&self, topic: &str) -> bool {
-        let last = self.per_entity.path.rsplit('/').next().unwrap_or_default();
-        [self.topic(), last].iter().any(|name| name.eq_ignore_ascii_case(topic))
+        let last = |text: &'static str, end| text.rsplit(end).next().unwrap_or_default();
+        let names = [self.topic(), last(self.topic(), '_'), last(self.per_entity.path, '/')];
+        names.iter().any(|name| name.eq_ignore_ascii_case(topic))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::pipeline::clock::Clock;
 use crate::pipeline::run::{Ended, Options, run_over};
 use crate::quota::{Owner, QuotaFile, Quotas};
 use crate::service::{Count, SERVICES};
+use crate::status::{Board, Notes};
 use crate::store::sqlite::{self, Hold, SqliteStore};
 use crate::store::{Store, WallClock};
 use async_trait::async_trait;
@@ -193,7 +194,9 @@ impl Trial {
         let sim = Arc::clone(&self.sim);
         let wire = move |_: &config::Input| Ok(Arc::new(InProcess(Arc::clone(&sim))) as Arc<dyn Transport>);
         let store: Arc<dyn Store> = Arc::new(store);
-        let ended = run_over(&wire, &config, &options, (store, &quotas), Arc::new(self.clock), stopped).await;
+        let seam = (Arc::clone(&store), &quotas, Board::after(Notes::read(&store.notes().await.expect("notes"))));
+        let ended = run_over(&wire, &config, &options, seam, Arc::new(self.clock), stopped).await;
+        store.close().await.expect("a store that works");
         ended.expect("a store and a configuration that work")
     }
 

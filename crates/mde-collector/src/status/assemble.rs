@@ -65,15 +65,18 @@ pub fn stream(facts: StreamFacts, notes: &Notes, at_work: bool, now_ms: i64) -> 
         Word::Current if at_work && lag_ms.zip(late_ms).is_some_and(|(lag, late)| lag > late) => Word::Behind,
         word => word,
     };
+    let notices = noted.health.notices(now_ms);
     let advice = match (period, at_work) {
         (None, _) => NOT_CONFIGURED.to_owned(),
         (_, false) => NOBODY_RUNS.to_owned(),
+        // Where nothing else is wrong, what is odd is what a person should know.
+        _ if state == Word::Current && !notices.is_empty() => notices[0].advice().to_owned(),
         _ => noted.advice.unwrap_or_else(|| state.advice().to_owned()),
     };
     StreamStatus {
         tenant,
-        service: stream.service,
-        query: stream.query,
+        service: stream.service.clone(),
+        query: stream.query.clone(),
         backend,
         state,
         checkpoint: checkpoint_ms.map(moment),
@@ -85,6 +88,9 @@ pub fn stream(facts: StreamFacts, notes: &Notes, at_work: bool, now_ms: i64) -> 
         counts: counts.into_iter().map(|state| count(state, now_ms)).collect(),
         error: error.or(noted.error),
         advice,
+        notices,
+        next_ms: noted.next_ms.filter(|_| at_work),
+        stream,
     }
 }
 

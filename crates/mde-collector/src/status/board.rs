@@ -1,17 +1,36 @@
 //! Where a running process notes how its streams and outputs stand: at once in memory, a little later in the store, so that
 //! whoever looks from outside sees it too. Nothing waits for it, and nothing depends on it.
 
-use super::note::{Notes, OutputNote, StreamNote};
+use super::LastPull;
+use super::note::{Notes, OutputNote, StreamNote, of_output, of_stream};
 use crate::record::StreamKey;
 use crate::store::{Store, StoreError};
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
 /// Time between two writes to the store while notes change.
 const WRITE_EVERY: Duration = Duration::from_secs(2);
+
+/// Ends of pulls that may wait for whoever keeps them; beyond it they are not kept.
+const ENDS_WAITING: usize = 16_384;
+
+/// How a pull ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullEnd {
+    /// The stream.
+    pub stream: StreamKey,
+    /// When it began. Unit: milliseconds since 1970, UTC.
+    pub began_ms: i64,
+    /// How long it took. Unit: milliseconds.
+    pub took_ms: u64,
+    /// What it came to; of one that ended early not known.
+    pub came_to: Option<LastPull>,
+    /// What ended it early.
+    pub error: Option<String>,
+}
 
 /// The notes of one process; clones share them.
 #[derive(Clone, Default)]
@@ -21,6 +40,8 @@ pub struct Board(Arc<Shared>);
 struct Shared {
     held: Mutex<Held>,
     news: Notify,
+    /// Where ends of pulls go, once somebody keeps them.
+    ends: OnceLock<mpsc::Sender<PullEnd>>,
 }
 
 /// The notes, and which of them the store does not have yet.
@@ -28,14 +49,15 @@ struct Shared {
 struct Held {
     notes: Notes,
     unwritten: BTreeSet<String>,
+    /// Events of each stream and output since somebody last took their numbers, by the names of their notes.
+    flow: BTreeMap<String, u64>,
 }
 
 impl Board {
     /// Goes on from what an earlier process noted.
     #[must_use]
     pub fn after(notes: Notes) -> Self {
-        let held = Mutex::new(Held { notes, unwritten: BTreeSet::new() });
-        Self(Arc::new(Shared { held, news: Notify::new() }))
+        Self(Arc::new(Shared { held: Mutex::new(Held { notes, ..Held::default() }), ..Shared::default() }))
     }
 
     /// What is noted now.
@@ -54,6 +76,37 @@ impl Board {
     pub fn output(&self, output: &str, change: impl FnOnce(&mut OutputNote)) {
         let changed = self.held().notes.change_output(output, change);
         self.is_news(changed);
+    }
+
+    /// Events that a stream has stored.
+    pub fn stored(&self, stream: &StreamKey, events: u64) {
+        *self.held().flow.entry(of_stream(stream)).or_default() += events;
+    }
+
+    /// Events that an output has delivered.
+    pub fn delivered(&self, output: &str, events: u64) {
+        *self.held().flow.entry(of_output(output)).or_default() += events;
+    }
+
+    /// Events since this was last asked, by the names of notes.
+    #[must_use]
+    pub fn take_flow(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.held().flow)
+    }
+
+    /// A pull has ended.
+    pub fn ended(&self, end: PullEnd) {
+        if let Some(ends) = self.0.ends.get() {
+            // Nothing depends on it: what nobody comes to keep is let go.
+            ends.try_send(end).ok();
+        }
+    }
+
+    /// The ends of pulls from now on; only the first who asks gets them.
+    pub fn ends(&self) -> mpsc::Receiver<PullEnd> {
+        let (sender, ends) = mpsc::channel(ENDS_WAITING);
+        self.0.ends.set(sender).ok();
+        ends
     }
 
     /// Writes what changes to the store, for as long as it is polled.
@@ -103,7 +156,7 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{LastPull, OutputWord, Word};
+    use super::super::{OutputWord, Word};
     use super::*;
     use crate::store::{Notes as _, sqlite};
 

@@ -5,14 +5,18 @@
 
 mod assemble;
 mod board;
+mod health;
 mod note;
+pub mod told;
 mod word;
 
 pub use assemble::{NOBODY_RUNS, OutputFacts, StreamFacts, output, stream};
-pub use board::Board;
-pub use note::{Notes, OutputNote, StreamNote};
+pub use board::{Board, PullEnd};
+pub use health::{Health, Notice, Pulled};
+pub use note::{Notes, OutputNote, StreamNote, of_output, of_stream};
 pub use word::{OutputWord, Word};
 
+use crate::record::StreamKey;
 use serde::{Deserialize, Serialize};
 
 /// Everything that is told: the JSON of `state show`.
@@ -59,6 +63,15 @@ pub struct StreamStatus {
     pub error: Option<String>,
     /// One sentence: what to do.
     pub advice: String,
+    /// What is odd about its pulls, the most urgent first.
+    #[serde(skip)]
+    pub notices: Vec<Notice>,
+    /// When the next pull begins. Unit: milliseconds since 1970, UTC. `None`: one is under way, or nobody knows.
+    #[serde(skip)]
+    pub next_ms: Option<i64>,
+    /// The stream itself: `tenant` is what its input is called.
+    #[serde(skip)]
+    pub stream: StreamKey,
 }
 
 /// A related count of a stream.
@@ -173,6 +186,9 @@ pub struct WindowStatus {
     pub used: u64,
     /// Calls that we allow ourselves.
     pub limit: u64,
+    /// How long until there is room for another call. Unit: seconds, rounded up; 0: there is.
+    #[serde(skip)]
+    pub free_s: u64,
 }
 
 /// What waits on disk.

@@ -1,6 +1,6 @@
 //! What a running process notes of each stream and output, and its form in the store.
 
-use super::{LastPull, OutputWord, Word};
+use super::{Health, LastPull, OutputWord, Word};
 use crate::record::StreamKey;
 use crate::store::Note;
 use serde::de::DeserializeOwned;
@@ -18,17 +18,28 @@ pub struct StreamNote {
     pub error: Option<String>,
     /// What to do about that, where it is more than the word's own advice.
     pub advice: Option<String>,
+    /// When the next pull begins. Unit: milliseconds since 1970, UTC. `None` while one is under way.
+    #[serde(default)]
+    pub next_ms: Option<i64>,
+    /// What its pulls were like; it outlives the process.
+    #[serde(default)]
+    pub health: Health,
 }
 
 impl StreamNote {
     /// Takes a word without an error.
     pub fn say(&mut self, word: Word) {
-        *self = Self { word, last_pull: self.last_pull, error: None, advice: None };
+        self.is(word, None, None);
     }
 
     /// Takes a word with what is wrong and what to do.
     pub fn fail(&mut self, word: Word, error: String, advice: &str) {
-        *self = Self { word, last_pull: self.last_pull, error: Some(error), advice: Some(advice.to_owned()) };
+        self.is(word, Some(error), Some(advice.to_owned()));
+    }
+
+    /// What it says of the present is replaced; the rest stays.
+    fn is(&mut self, word: Word, error: Option<String>, advice: Option<String>) {
+        (self.word, self.error, self.advice, self.next_ms) = (word, error, advice, None);
     }
 }
 
@@ -49,12 +60,12 @@ pub struct Notes {
 }
 
 /// The name of a stream's note.
-fn of_stream(stream: &StreamKey) -> String {
+pub fn of_stream(stream: &StreamKey) -> String {
     format!("stream {stream}")
 }
 
 /// The name of an output's note.
-fn of_output(output: &str) -> String {
+pub fn of_output(output: &str) -> String {
     format!("output {output}")
 }
 

@@ -13,8 +13,7 @@ macro_rules! words {
 
         impl $kind {
             /// All of them.
-            #[cfg(test)]
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$word),+];
+            pub const ALL: &'static [Self] = &[$(Self::$word),+];
 
             /// As it is shown.
             #[must_use]

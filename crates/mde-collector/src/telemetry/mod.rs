@@ -5,11 +5,13 @@
 
 pub mod credentials;
 pub mod enrich;
+pub mod metrics;
 pub mod pull;
 pub mod quota;
 pub mod reload;
 pub mod run;
 pub mod ship;
+pub mod web;
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Events of the pull half.
 
+use super::metrics::{self, EVENTS, LATE, RECORDS, REPEATED, REQUESTS, SNAPSHOTS, THROTTLED};
 use super::{cause, ms};
 use crate::record::StreamKey;
 use std::error::Error;
@@ -19,12 +20,68 @@ pub struct Report {
     pub repeated: u64,
     /// What is set aside or otherwise not read whole, at the end of the pull.
     pub gaps: u64,
+    /// Everything before it has been read, at the end of the pull. Unit: milliseconds since 1970, UTC.
+    pub checkpoint_ms: Option<i64>,
+    /// Its `@devo_pulling_id`. Unit: milliseconds since 1970, UTC.
+    pub pulled_ms: i64,
+    /// How far behind the checkpoint of the pull's beginning the latest newcomer lay. Unit: milliseconds.
+    pub late_ms: i64,
 }
 
-/// A pull has reached its end.
-pub fn finished(stream: &StreamKey, report: &Report, elapsed: Duration) {
-    let Report { requests, rows, events, repeated, gaps } = *report;
+/// A part of a pull has been stored; two reports tell its size, and no line is worth it.
+pub fn progressed(stream: &StreamKey, before: &Report, after: &Report) {
+    let labels = [&*stream.tenant, &*stream.service];
+    let counters = [(&RECORDS, before.rows, after.rows), (&EVENTS, before.events, after.events)];
+    for (metric, before, after) in counters.into_iter().chain([(&REPEATED, before.repeated, after.repeated)]) {
+        metrics::add(metric, &labels, after.saturating_sub(before));
+    }
+}
+
+/// A new record lay so far behind the checkpoint. Unit: milliseconds.
+pub fn came_late(stream: &StreamKey, late_ms: i64) {
+    let seconds = late_ms.max(0).unsigned_abs().div_ceil(1_000);
+    metrics::observe(&LATE, &[&stream.tenant, &stream.service], seconds);
+}
+
+/// The API has answered a request, or not at all (0). `tenant`: `id` of the input.
+pub fn answered(tenant: &str, status: u16) {
+    metrics::add(&REQUESTS, &[tenant, &status.to_string()], 1);
+    metrics::add(&THROTTLED, &[tenant], u64::from(status == 429));
+}
+
+/// Something is odd about a stream's pulls.
+pub fn notice(stream: &StreamKey, notice: &str, advice: &str) {
+    warn!(%stream, notice, advice, "something is odd although no pull fails");
+}
+
+/// It is not any more.
+pub fn notice_over(stream: &StreamKey, notice: &str) {
+    info!(%stream, notice, "this is no longer odd");
+}
+
+/// A pull has reached its end; the next one comes after `wait`, where there is one.
+///
+/// The second line is in the words of the official collector, since there are searches and alerts that look for them.
+pub fn finished(stream: &StreamKey, report: &Report, elapsed: Duration, wait: Option<Duration>) {
+    let Report { requests, rows, events, repeated, gaps, .. } = *report;
     info!(%stream, requests, rows, events, repeated, gaps, elapsed_ms = ms(elapsed), "pull finished");
+    info!(%stream, "{}", statistics(report, elapsed, wait));
+}
+
+/// What the official collector says at the end of a pull.
+fn statistics(report: &Report, elapsed: Duration, wait: Option<Duration>) -> String {
+    let Report { requests, rows, events, repeated, pulled_ms, .. } = report;
+    let seconds = elapsed.as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "an average for a reader")]
+    let average = if seconds > 0.0 { *events as f64 / seconds } else { 0.0 };
+    let next = wait.map_or_else(String::new, |wait| {
+        format!(" Waiting for {:.3} second(s) until the next one", wait.as_secs_f64())
+    });
+    format!(
+        "Statistics for this pull cycle (@devo_pulling_id={pulled_ms}): Number of requests made: {requests}; Number of events received: \
+         {rows}; Number of duplicated events filtered out: {repeated}; Number of events generated and sent: {events}; Average of events \
+         per second: {average:.3}. Data collection completed. Elapsed time: {seconds:.3} seconds.{next}"
+    )
 }
 
 /// A pull has ended before its end.
@@ -44,6 +101,7 @@ pub fn set_aside(stream: &StreamKey, id: Option<&str>, from_ms: i64, to_ms: i64,
 
 /// A snapshot has ended.
 pub fn snapshot_ended(stream: &StreamKey, id: i64, count: u64, complete: bool) {
+    metrics::add(&SNAPSHOTS, &[&stream.tenant, &stream.service, if complete { "true" } else { "false" }], 1);
     if complete {
         info!(%stream, snapshot = id, count, "snapshot complete");
     } else {
@@ -118,5 +176,31 @@ pub fn classic_ends(stream: &StreamKey, role: Option<&str>, auto: bool) {
         (None, _) => {
             warn!(%stream, "the classic API is announced to end on 2027-02-01, and Microsoft Graph does not have this source");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_pull_is_also_told_in_the_official_words() {
+        let report = Report {
+            requests: 3,
+            rows: 50,
+            events: 276,
+            repeated: 2,
+            pulled_ms: 1_795_564_799_000,
+            ..Report::default()
+        };
+        let told = statistics(&report, Duration::from_millis(1_500), Some(Duration::from_secs(58)));
+        let wanted = "Statistics for this pull cycle (@devo_pulling_id=1795564799000): Number of requests made: 3; Number of events \
+            received: 50; Number of duplicated events filtered out: 2; Number of events generated and sent: 276; Average of events per \
+            second: 184.000. Data collection completed. Elapsed time: 1.500 seconds. Waiting for 58.000 second(s) until the next one";
+        assert_eq!(told, wanted);
+        assert!(
+            statistics(&report, Duration::ZERO, None)
+                .ends_with("per second: 0.000. Data collection completed. Elapsed time: 0.000 seconds.")
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Events of the ship half.
 
+use super::metrics::{self, DEAD, DELIVERED};
 use super::{cause, ms};
 use crate::record::StreamKey;
 use std::error::Error;
@@ -11,8 +12,14 @@ pub fn failed(output: &str, error: &dyn Error, wait: Duration) {
     warn!(output, %error, cause = cause(error), wait_ms = ms(wait), "the output failed; unconfirmed events are sent again");
 }
 
+/// The far side has confirmed events; no line is worth it.
+pub fn delivered(output: &str, events: u64) {
+    metrics::add(&DELIVERED, &[output], events);
+}
+
 /// Events that an output will never take have become dead letters; `lost` older ones had to go for them.
 pub fn refused(output: &str, events: u64, first_reason: &str, lost: u64) {
+    metrics::add(&DEAD, &[output], events);
     warn!(output, events, first_reason, lost, "events were refused for good and are kept as dead letters");
 }
 

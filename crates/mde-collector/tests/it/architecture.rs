@@ -40,6 +40,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "status",
         ],
     ),
+    ("web", &["web", "record", "config", "pipeline", "quota", "status", "store", "telemetry"]),
 ];
 
 /// First segments behind `crate::` of a use tree.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 /// A configuration with one mistake: what stands there, what is written instead, and what must be said about it.
 const MISTAKES: &[(&str, &str, &[&str])] = &[
-    ("      alerts:\n", "      alerts:\n        overlp: 10m\n", &["config.yaml:14:9", "`overlp`", "overlap"]),
-    ("      alerts:\n", "      alerts:\n        overlap: often\n", &["config.yaml:14:18", "often"]),
-    ("      alerts:\n", "      alerts:\n        request_period_in_seconds: [1]\n", &["config.yaml:14:36"]),
+    ("      alerts:\n", "      alerts:\n        overlp: 10m\n", &["config.yaml:16:9", "`overlp`", "overlap"]),
+    ("      alerts:\n", "      alerts:\n        overlap: often\n", &["config.yaml:16:18", "often"]),
+    ("      alerts:\n", "      alerts:\n        request_period_in_seconds: [1]\n", &["config.yaml:16:36"]),
     ("override_api_base_url: http://127.0.0.1", "override_api_base_url: http://10.1.2.3", &["https"]),
     ("override_token_url: http://127.0.0.1", "override_token_url: http://10.1.2.3", &["https"]),
     (

@@ -206,6 +206,12 @@ async fn one_entity_comes_by_its_id_and_what_belongs_to_it_by_each_topic() {
     let ended = export(&bench, &["machines", "--id", &machine, "--topic", "software"]).ended().await.exits(0);
     let software = members(&ended.stdout, "id");
     assert!(!software.is_empty() && software.iter().collect::<BTreeSet<_>>().len() == software.len());
+    let mut lists = BTreeSet::new();
+    for users in ["logon_users", "logonusers", "users"] {
+        let ended = export(&bench, &["machines", "--id", &machine, "--topic", users]).ended().await.exits(0);
+        lists.insert(ended.stdout);
+    }
+    assert!(lists.len() == 1 && lists.first().is_some_and(|list| !list.is_empty()), "{lists:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

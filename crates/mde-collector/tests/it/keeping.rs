@@ -178,9 +178,8 @@ async fn a_killed_collectors_state_goes_on_elsewhere_without_loss_or_doubles() {
     killed.ended().await.was_killed();
     command(&bench, &["state", "export", "moved.ndjson"]).await.exits(0);
     command(&bench, &["state", "export", "moved.ndjson"]).await.exits(2);
-    let text = fs::read_to_string(bench.path("config.yaml")).expect("readable");
-    let globals = "globals:\n  persistence: {type: filesystem, config: {directory_name: elsewhere}}\n";
-    fs::write(bench.path("config.yaml"), format!("{globals}{text}")).expect("writable");
+    let elsewhere = "globals:\n  persistence: {type: filesystem, config: {directory_name: elsewhere}}\n";
+    bench.edit("globals:\n", elsewhere);
     // A file that was cut is not taken, and leaves the folder as empty as it was.
     let whole = fs::read(bench.path("moved.ndjson")).expect("readable");
     fs::write(bench.path("cut.ndjson"), &whole[..whole.len() / 2]).expect("writable");

@@ -1,6 +1,7 @@
 //! The collector as its users meet it: the real binary, real sockets, the simulator as tenant and oracle.
 
 mod architecture;
+mod browser;
 mod check;
 mod config;
 mod demo;
@@ -23,6 +24,7 @@ mod official;
 mod outputs;
 mod plan;
 mod poison;
+mod prometheus;
 mod proxies;
 mod pulls;
 mod quota;
@@ -35,8 +37,10 @@ mod simulate;
 mod snapshots;
 mod soak;
 mod state;
+mod status;
 mod subscriptions;
 mod table;
 mod tenants;
+mod troubles;
 mod verbs;
 mod wire;

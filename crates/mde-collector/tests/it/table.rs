@@ -7,7 +7,8 @@ use mde_collector::pipeline::clock::{Clock, SystemClock};
 use mde_collector::pipeline::run::{self, Ended};
 use mde_collector::quota::Quotas;
 use mde_collector::service::{Api, Endpoint, Key, Paging, Pull, SERVICES, ServiceDef};
-use mde_collector::store::sqlite;
+use mde_collector::status::Board;
+use mde_collector::store::{Store, sqlite};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -79,7 +80,8 @@ async fn an_eighth_source_is_pulled_without_a_line_of_code() {
     let (_stop, stopped) = watch::channel(false);
     let quotas =
         Quotas::open(&config, &Persistence::Memory, Arc::new(|| SystemClock.wall_ms())).await.expect("no file");
-    let ended = run::run(&config, &options, (Arc::new(store), &quotas), Arc::new(SystemClock), stopped).await;
+    let seam = (Arc::new(store) as Arc<dyn Store>, &quotas, Board::default());
+    let ended = run::run(&config, &options, seam, Arc::new(SystemClock), stopped).await;
     assert_eq!(ended.expect("a good run"), Ended::Done);
     let text = fs::read_to_string(bench.path("out/exposures.ndjson")).expect("rows");
     let ids: Vec<String> = text

@@ -173,7 +173,7 @@ async fn the_snapshot_tells_how_full_each_window_is() {
     assert_eq!(snapshot.len(), LIMITS.len() + 1);
     let hunting = snapshot.iter().find(|bucket| bucket.family == Some(Family::Hunting)).expect("its row");
     assert_eq!((hunting.throttled, hunting.blocked_for), (1, s(9)));
-    assert_eq!(hunting.windows[1], WindowUse { period: s(3_600), used: 2, limit: 1_500 });
+    assert_eq!(hunting.windows[1], WindowUse { period: s(3_600), used: 2, limit: 1_500, free_in: Duration::ZERO });
     assert_eq!(snapshot.last().map(|bucket| bucket.windows[0].used), Some(2), "the tenant's own limit");
     drop(open);
 }

@@ -9,6 +9,7 @@ use crate::config::{self, Config, Options, Persistence};
 use crate::pipeline::clock::{Clock, SystemClock};
 use crate::pipeline::run::{self, Ended};
 use crate::quota::Quotas;
+use crate::status::Board;
 use crate::store::{Store, sqlite};
 use clap::Args;
 use facts::Watch;
@@ -83,11 +84,18 @@ impl Demo {
         (world.alerts.new_per_minute, world.alerts.updates_per_minute) = PER_MINUTE;
         let sim = Sim::start(world).await.map_err(|error| failed("start the simulator")(&error))?;
         let (receiver, config) = prepare(&sim).await?;
+        let config = Arc::new(config);
         // Each demo has a tenant of its own, so its state is its own as well and ends with it.
         let store = sqlite::open_memory(place::wall()).await;
         let store: Arc<dyn Store> = Arc::new(store.map_err(|error| (STORE, format!("failed to {error}")))?);
         let quotas = Quotas::open(&config, &Persistence::Memory, place::wall()).await;
         let quotas = quotas.map_err(|error| (STORE, format!("failed to {error}")))?;
+        let (quotas, board) = (Arc::new(quotas), Board::default());
+        let page = super::run::page(&config, &Persistence::Memory, (&store, &quotas, &board)).await;
+        let page = page.map_err(|code| (code, "the status page cannot be set up".to_owned()))?;
+        if let Some(page) = &page {
+            say(format_args!("Status page: http://{}/", page.address));
+        }
         let (stop, stopped) = watch::channel(false);
         let mut job = tokio::spawn({
             let store = Arc::clone(&store);
@@ -99,7 +107,7 @@ impl Demo {
                 stop_timeout: STOP,
             };
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            async move { run::run(&config, &options, (store, &quotas), clock, stopped).await }
+            async move { run::run(&config, &options, (store, &quotas, board), clock, stopped).await }
         });
         let mut watch = Watch::new(sim, store, receiver, begun, place("out/alerts.ndjson"));
         let mut screen = Screen::new();
@@ -124,6 +132,9 @@ impl Demo {
             }
         };
         screen.end();
+        if let Some(page) = page {
+            page.stop().await;
+        }
         let ended = ended.map_err(|error| failed("end the demo")(&error))?;
         let ended = ended.map_err(|error| (PARTLY, format!("failed to {error}")))?;
         let agrees = watch.agrees();

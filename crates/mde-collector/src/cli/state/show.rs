@@ -8,6 +8,7 @@ use super::configuration;
 use crate::config::{Config, Persistence};
 use crate::pipeline::survey::{self, Only, survey};
 use crate::quota;
+use crate::status::told::{age, clock, size};
 use crate::status::{
     CountStatus, NOBODY_RUNS, Notes, OutputStatus, OutputWord, QuotaStatus, Status, StreamStatus, Word,
 };
@@ -162,38 +163,10 @@ fn outputs(rows: &[OutputStatus], width: usize) -> String {
     table.text()
 }
 
-/// A moment for a person: to the second, without the letters.
-fn clock(moment: &str) -> String {
-    match (moment.get(..10), moment.get(11..19)) {
-        (Some(date), Some(time)) => format!("{date} {time}"),
-        _ => moment.to_owned(),
-    }
-}
-
-/// An age in its largest unit, and the next one where that says more.
-pub(in crate::cli) fn age(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
-/// Octets in the largest unit of which there is at least one.
-fn size(octets: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
-    let Some(power) = (1..=units.len()).rev().find(|power| octets >> (10 * power) > 0) else {
-        return format!("{octets} B");
-    };
-    // Tenths, without a float.
-    let tenths = (u128::from(octets) * 10) >> (10 * power);
-    format!("{}.{} {}", tenths / 10, tenths % 10, units[power - 1])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::StreamKey;
     use crate::status::{LastPull, OutboxStatus, PositionStatus, SetAside, SnapshotStatus, WindowStatus};
 
     /// One of everything.
@@ -213,6 +186,9 @@ mod tests {
             counts: Vec::new(),
             error: None,
             advice: advice.to_owned(),
+            notices: Vec::new(),
+            next_ms: None,
+            stream: StreamKey { tenant: "acme".to_owned(), service: service.to_owned(), query: None },
         };
         let reason = "the server failed with status 503 each time that this window was asked for".to_owned();
         let (from, to) = ("2026-11-24T09:00:00.000Z".to_owned(), "2026-11-24T09:00:00.001Z".to_owned());
@@ -286,7 +262,7 @@ mod tests {
     fn that_nobody_runs_is_told_once_and_quotas_stand_line_by_line() {
         let mut status = status();
         status.streams.iter_mut().for_each(|row| row.advice = NOBODY_RUNS.to_owned());
-        let used = |used| WindowStatus { used, limit: 100 };
+        let used = |used| WindowStatus { used, limit: 100, free_s: 0 };
         let quota = |family: &str| QuotaStatus {
             tenant: "acme".to_owned(),
             family: family.to_owned(),
@@ -306,14 +282,6 @@ mod tests {
     fn in_100_columns_nothing_is_cut() {
         let text = picture(&status(), 100);
         assert!(text.lines().all(|line| line.chars().count() <= 100) && !text.contains('…'), "{text}");
-    }
-
-    #[test]
-    fn ages_and_sizes_are_told_in_two_units_at_most() {
-        let ages = [0, 59, 60, 3_599, 3_600, 86_400, 90_061].map(age);
-        assert_eq!(ages, ["0s", "59s", "1m00s", "59m59s", "1h00m", "1d00h", "1d01h"]);
-        let sizes = [0, 1_023, 1_024, 1_536, 734_003, 4 << 30, u64::MAX].map(size);
-        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "716.7 KiB", "4.0 GiB", "16777215.9 TiB"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::report::At;
 use super::section::Section;
 use super::tree::{Entry, Node, Value};
 use super::{From, Globals, OutputEntry};
+use std::path::Path;
 use std::time::Duration;
 
 /// An output of the configuration.
@@ -40,6 +41,19 @@ impl OutputConfig {
             Self::Devo(devo) => devo.gzip = devo.gzip.map(|own| own.under(globals.gzip)),
             Self::Console(_) | Self::File(_) | Self::Http(_) | Self::Nats(_) | Self::Kafka(_) => {}
         }
+    }
+
+    /// The certificate with which it shows who we are.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Path> {
+        let tls = match self {
+            Self::Devo(devo) => devo.tls.as_ref(),
+            Self::Nats(nats) => Some(&nats.tls),
+            Self::Kafka(kafka) => kafka.tls.as_ref(),
+            Self::Http(http) => Some(&http.sending.tls),
+            Self::Console(_) | Self::File(_) => None,
+        };
+        Some(&*tls?.identity.as_ref()?.cert)
     }
 
     /// First and longest wait after a failure: the official keys where an output has them.

@@ -3,7 +3,7 @@
 use super::connection;
 use super::fault::Fault;
 use crate::store::StoreError;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -81,6 +81,22 @@ impl Folder {
     /// Gives the reserve up; true when there was one.
     pub(super) fn give_up_reserve(&self) -> bool {
         fs::remove_file(self.directory.join(RESERVE)).is_ok()
+    }
+
+    /// Copies a file of an older format beside itself before it is brought to the newest one, for whoever must go back:
+    /// `mde-collector.db.format-N`, whole at the moment at which it has that name. An earlier copy of that format goes.
+    pub(super) async fn keep_copy(&self, connection: &mut SqliteConnection) -> Result<(), Fault> {
+        let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+        if format >= super::check::newest_format() {
+            return Ok(());
+        }
+        let unfinished = self.directory.join(UNFINISHED);
+        let name = unfinished.to_string_lossy().into_owned();
+        // It reads the log as well, and leaves file and log as they are.
+        sqlx::query("VACUUM INTO ?").bind(name).execute(connection).await?;
+        File::open(&unfinished).and_then(|file| file.sync_all()).map_err(disk)?;
+        fs::rename(&unfinished, self.directory.join(format!("{DATABASE}.format-{format}"))).map_err(disk)?;
+        Ok(File::open(&self.directory).and_then(|folder| folder.sync_all()).map_err(disk)?)
     }
 
     /// Whether the log holds something that the database file may lack.

@@ -133,6 +133,7 @@ async fn prepare(folder: &files::Folder, path: &Path) -> Result<SqliteConnection
     let mut writer = connection::for_writing(path).connect().await?;
     inspection.close().await?;
     check::structure(&mut writer, path, closed).await?;
+    folder.keep_copy(&mut writer).await?;
     check::migrate(&mut writer).await?;
     if closed {
         check::quick(&mut writer).await?;

@@ -2,6 +2,7 @@
 //!
 //! When a bench is dropped, all that its processes said and wrote is searched for secrets: no test can forget it.
 
+mod browser;
 mod disk;
 mod front;
 mod nats;
@@ -13,6 +14,7 @@ mod socks;
 mod squid;
 mod telltale;
 
+pub use browser::{Browser, SCREENS};
 pub use disk::SmallDisk;
 pub use front::{Front, NAME as FRONT, authority};
 pub use nats::{NatsServer, messages_behind};
@@ -32,6 +34,9 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 use tempfile::TempDir;
+
+/// What a configuration begins with that says nothing of the process as a whole.
+pub const NO_PAGE: &str = "globals:\n  status: false\n";
 
 /// A tenant and a folder in which the collector runs.
 pub struct Bench {
@@ -95,6 +100,7 @@ impl Bench {
 
     /// Starts the binary in the folder, with these variables in its environment.
     pub fn launch_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
+        self.hide_page();
         self.heard(Running::start(self.folder.path(), arguments, environment))
     }
 
@@ -104,8 +110,17 @@ impl Bench {
         running
     }
 
+    /// Most tests want no status page, and all of them at once cannot have the same port.
+    fn hide_page(&self) {
+        let text = fs::read_to_string(self.path("config.yaml")).unwrap_or_default();
+        if !text.is_empty() && !text.contains("globals:") {
+            fs::write(self.path("config.yaml"), format!("{NO_PAGE}{text}")).expect("writable");
+        }
+    }
+
     /// `run` with these arguments, on a disk that only it sees.
     pub fn run_on(&self, disk: &SmallDisk, arguments: &[&str]) -> Running {
+        self.hide_page();
         let mut command = disk.enter(self.folder.path(), process::BINARY);
         command.args(["run", "--config", "config.yaml"]).args(arguments);
         self.heard(Running::collector(command.into()))
@@ -113,6 +128,7 @@ impl Bench {
 
     /// `run` with these arguments, which is not ended by a signal when a file of it may not grow any more.
     pub fn run_unsignalled(&self, arguments: &[&str]) -> Running {
+        self.hide_page();
         let mut command = tokio::process::Command::new("sh");
         command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#, process::BINARY, "run", "--config", "config.yaml"]);
         command.args(arguments).current_dir(self.folder.path());

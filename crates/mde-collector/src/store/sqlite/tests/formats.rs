@@ -81,6 +81,28 @@ async fn a_file_of_any_older_format_is_brought_up_with_everything_in_it() {
 }
 
 #[tokio::test]
+async fn a_file_of_an_older_format_is_copied_before_and_the_copy_is_all_of_it() {
+    for format in check::formats() {
+        let disk = Disk::new();
+        make(&disk, format, false).await;
+        drop(disk.open_store().await.expect("an older file is ours"));
+        let copy = disk.folder().join(format!("mde-collector.db.format-{format}"));
+        if format == check::newest_format() {
+            assert!(!copy.exists(), "nothing is brought anywhere");
+            continue;
+        }
+        let back = Disk::new();
+        fs::create_dir_all(back.folder()).expect("folder");
+        fs::rename(copy, back.folder().join("mde-collector.db")).expect("the copy is there");
+        let told = look(&back.folder(), back.clock.wall()).await.err();
+        assert!(matches!(told, Some(StoreError::Older { found, .. }) if found == format), "{told:?}");
+        let store = back.open_store().await.expect("the copy is a store");
+        let frames = store.read(&alerts(), Position::START, usize::MAX).await.expect("read");
+        assert_eq!(frames.iter().map(|frame| &frame.body).collect::<Vec<_>>(), [&line().body]);
+    }
+}
+
+#[tokio::test]
 async fn a_look_at_an_older_format_changes_nothing_and_says_so() {
     let disk = Disk::new();
     make(&disk, 1, true).await;
