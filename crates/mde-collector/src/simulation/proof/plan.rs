@@ -199,12 +199,12 @@ impl Plan {
         let dice = &mut dice;
         let burst = dice.percent(4);
         let tenant = Tenant {
-            alerts: if burst { 150 } else { dice.within(5..=60) as usize },
+            alerts: if burst { 300 } else { dice.within(5..=60) as usize },
             tied: dice.of(&[1, 1, 2, 12]),
             hours: dice.of(&[2, 12, 48]),
             page: if burst { 2 } else { dice.of(&[10_000, 10_000, 40, 9]) },
             machines: if dice.percent(40) { dice.within(4..=40) as usize } else { 0 },
-            delay_ms: if burst { 2_000 } else { dice.of(&[0, 40, 2_000]) },
+            delay_ms: if burst { 300 } else { dice.of(&[0, 40, 2_000]) },
         };
         let every = dice.of(&[1_200, 3_600, 100_000]);
         let settings = Settings {
