@@ -59,9 +59,11 @@ fn lasting(error: &str) -> String {
 async fn told(fault: Fault) -> String {
     let bench = bench("").await;
     bench.edit("{request_period_in_seconds: 1}", "{request_period_in_seconds: 1, backend: mde}");
-    let standing = bench.sim.scenario().always(RequestKind::Alerts, fault.clone());
     let mut running = bench.run(&[]);
     let address = address(&mut running).await;
+    // Who is refused everywhere from the start ends; who was let in once stays.
+    until(&address, "/api/status", |answer| row(answer)["state"] == "current").await;
+    let standing = bench.sim.scenario().always(RequestKind::Alerts, fault.clone());
     let is_held = |answer: &Answer| {
         let row = row(answer);
         row["error"].is_string() && !CALM.contains(&row["state"].as_str().unwrap_or("current"))
