@@ -57,7 +57,7 @@ pub async fn stream(
     let board = gate.board().clone();
     board.stream(puller.stream(), |note| note.say(Word::Starting));
     if !schedule.once {
-        let due = puller.due_in().await?.min(schedule.period);
+        let mut due = puller.due_in().await?.min(schedule.period);
         if due > Duration::ZERO {
             board.stream(puller.stream(), |note| {
                 note.say(Word::Waiting);
@@ -65,13 +65,16 @@ pub async fn stream(
             });
             // Whether there is any use in waiting.
             let ahead = tokio::select! { _ = stop.changed() => return Ok(true), ahead = puller.look_ahead() => ahead };
-            start.tell(ahead.is_err_and(|error| error.is_denied()));
+            if ahead.is_err_and(|error| error.is_denied()) {
+                // A pull tells why, or that it was so for a moment only.
+                due = Duration::ZERO;
+            } else {
+                start.tell(false);
+            }
         }
         tokio::select! {
             _ = stop.changed() => return Ok(true),
             () = sleep(due) => {}
-            // A pull tells why.
-            () = start.hopeless() => {}
         }
     }
     loop {
@@ -140,7 +143,10 @@ pub async fn stream(
             _ = stop.changed() => return Ok(true),
             () = sleep(wait) => {}
             () = reasons.next(), if refused.is_some() => {}
-            () = start.hopeless(), if refused.is_some() => return refused.map_or(Ok(true), Err),
+            () = start.hopeless(), if refused.is_some() => {}
+        }
+        if !start.asks_again() {
+            return refused.map_or(Ok(true), Err);
         }
     }
 }

@@ -9,18 +9,21 @@ use tokio::sync::watch;
 pub struct Start {
     /// What is known of all of them.
     known: watch::Sender<Known>,
-    /// What this one has said; the first word counts.
+    /// What this one has said, unless it asks again.
     refused: Option<bool>,
 }
 
 /// How far it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Known {
-    /// Streams of which nothing is known yet.
+    /// Streams of which nothing is known yet, or that ask again.
     open: usize,
     /// Whether one of them was not refused.
     admitted: bool,
 }
+
+/// Every stream is refused, and none asks again.
+const HOPELESS: Known = Known { open: 0, admitted: false };
 
 impl Start {
     /// Of so many streams, each with a clone of its own.
@@ -33,7 +36,7 @@ impl Start {
         Self { known: watch::Sender::new(Known { open: 0, admitted: true }), refused: None }
     }
 
-    /// This stream knows whether it is refused. Later words mean nothing.
+    /// This stream knows whether it is refused. Further words mean nothing until it asks again.
     pub fn tell(&mut self, refused: bool) {
         if self.refused.is_some() {
             return;
@@ -45,10 +48,25 @@ impl Start {
         });
     }
 
+    /// This stream asks again. `false`: it need not, since every other one is refused as well and they all end. Who asks while
+    /// another one ends would go on without it.
+    pub fn asks_again(&mut self) -> bool {
+        if self.refused != Some(true) {
+            return true;
+        }
+        let asks = self.known.send_if_modified(|known| {
+            let asks = *known != HOPELESS;
+            known.open += usize::from(asks);
+            asks
+        });
+        self.refused = Some(true).filter(|_| !asks);
+        asks
+    }
+
     /// Waits until every stream is known to be refused; for ever where one is not.
     pub async fn hopeless(&self) {
         let mut known = self.known.subscribe();
-        let hopeless = known.wait_for(|known| *known == Known { open: 0, admitted: false }).await;
+        let hopeless = known.wait_for(|known| *known == HOPELESS).await;
         hopeless.expect("the sender lives as long as this does");
     }
 }
@@ -73,5 +91,22 @@ mod tests {
         other.tell(true);
         assert!(other.hopeless().now_or_never().is_none());
         assert!(Start::past().hopeless().now_or_never().is_none());
+    }
+
+    #[test]
+    fn nobody_ends_while_another_one_asks_again_and_then_works() {
+        let mut one = Start::of(2);
+        let mut other = one.clone();
+        one.tell(true);
+        assert!(one.asks_again());
+        other.tell(true);
+        assert!(other.hopeless().now_or_never().is_none(), "the first one is asking");
+        one.tell(false);
+        assert!(other.hopeless().now_or_never().is_none() && other.asks_again());
+        let mut one = Start::of(2);
+        let mut other = one.clone();
+        one.tell(true);
+        other.tell(true);
+        assert!(!one.asks_again() && !other.asks_again(), "both end, whoever was about to ask");
     }
 }

@@ -103,10 +103,6 @@ impl Reading for Walk {
                 self.read = Some(at);
                 self.way = Way::Split { end };
             }
-            // No row, and a link all the same: nobody knows whether that is the end.
-            Way::Check if page.rows == 0 && page.more == More::Link => {
-                return Ok(Turn::Over { short: Some("pages without rows link on and on".to_owned()) });
-            }
             Way::Check if page.rows == 0 => return Ok(self.over()),
             Way::Check => self.empty = 0,
             way => {

@@ -171,7 +171,7 @@ impl List {
             Task::Follow(empty) => without_rows(empty + 1, more),
             Task::Probe { rows, last } => {
                 // No row, and a link all the same: that says neither that there is nothing nor where the rest is.
-                if last.is_none() && seen.rows == 0 && more == More::Link {
+                if last.is_none() && seen.rows == 0 && more != More::Nothing {
                     return Part::Endless;
                 }
                 let ends_there = seen.rows == u64::from(last.is_some()) && seen.last == last;
@@ -184,6 +184,9 @@ impl List {
                 }
                 if seen.rows > 0 {
                     return Part::Task(Task::Page { skip: skip + seen.rows, pass, passes });
+                }
+                if more != More::Nothing {
+                    return Part::Endless;
                 }
                 if passes.contains(&pass) || Mistake::SkipPaging.is_made() {
                     return Part::Whole(pass.count);
