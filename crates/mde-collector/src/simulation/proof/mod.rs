@@ -21,7 +21,7 @@ use std::time::Duration;
 /// Histories in the test command, as far as its time allows.
 const HISTORIES: usize = 2_000;
 /// That time.
-const TIME: Duration = Duration::from_secs(230);
+const TIME: Duration = Duration::from_secs(120);
 
 #[test]
 fn in_histories_on_fresh_seeds_nothing_is_lost_and_nothing_stored_twice() {
